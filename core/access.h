@@ -1,0 +1,87 @@
+/* The one doorkeeper: who may say, hear and do what, with the rule that decided.
+ *
+ * Used by the plugin for topics, by the service for requests and sockets, and by `parlorctl why`. The matrix
+ * of contract.md 3a is one table in access.c; tests are generated from it.
+ *
+ * Flow:   topic or operation + who asks + membership -> struct verdict.
+ * Thread: any; pure. Allocates nothing. */
+#ifndef PARLOR_CORE_ACCESS_H
+#define PARLOR_CORE_ACCESS_H
+
+#include "core/members.h"
+#include "core/token.h"
+#include "core/topic.h"
+
+#include <stdbool.h>
+
+enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_SUBSCRIBE };
+
+enum rule {
+    RULE_OUTSIDE_PREFIX, /* not ours: the broker's other rules decide */
+    RULE_UNKNOWN_TOPIC,  /* no such topic under the prefix */
+    RULE_SYSTEM_SPEAKS,  /* canonical topics are written by the plugin alone */
+    RULE_OWN_VOICE,      /* one publishes only as oneself */
+    RULE_MEMBER,         /* members of the room */
+    RULE_NOT_MEMBER,     /* ... and nobody else */
+    RULE_OWN_TOPIC,      /* users/{user}/... is that user's */
+    RULE_NOT_OWN_TOPIC,
+    RULE_NOBODY_READS,  /* what a client says is read by the plugin alone */
+    RULE_WILDCARD,      /* + or # in place of room, user or call is for service and operator */
+    RULE_SHARED,        /* $share under the prefix */
+    RULE_SHARES_ROOM,   /* presence: users who share a room */
+    RULE_NOT_CONNECTED, /* a will: a client that is not connected says nothing */
+    RULE_SERVICE,       /* the service role */
+    RULE_SERVICE_ONLY,
+    RULE_OPERATOR, /* operators hear everything */
+    RULE_STALE,    /* the membership mirror is too old for new grants */
+    RULE_CALL,     /* calls: not served yet by this broker */
+    RULE_MATRIX,   /* contract 3a: the table of rooms and roles */
+    RULE_COUNT
+};
+
+struct verdict {
+    bool allowed;
+    enum rule rule;
+};
+
+struct subject {
+    const char *user; /* zero-terminated; SERVICE_USER for the service */
+    size_t user_size;
+    enum role role;
+    bool connected; /* false for a will's publisher */
+};
+
+/* May `who` do `access` on the topic? With stale, no new grant to hear is given (subscribe) and writes go on:
+ * the writer checks again in its transaction. The verdict on TOPIC_OUTSIDE is allowed with
+ * RULE_OUTSIDE_PREFIX: the caller defers or allows. */
+struct verdict access_topic(const struct subject *who, enum access access, const struct topic *topic,
+                            const struct members *members, bool stale);
+
+/* Operations on a room (contract.md 3a). */
+enum operation {
+    OPERATION_SEE,  /* that it exists */
+    OPERATION_READ, /* its messages */
+    OPERATION_SEND,
+    OPERATION_ADD_MEMBER,
+    OPERATION_REMOVE_MEMBER,
+    OPERATION_LEAVE,
+    OPERATION_SET_ROLE,
+    OPERATION_RENAME,
+    OPERATION_SET_HISTORY,
+    OPERATION_SET_STATUS,
+    OPERATION_EDIT_OWN,
+    OPERATION_DELETE_OWN,
+    OPERATION_DELETE_OTHERS,
+    OPERATION_COUNT
+};
+
+/* `target` is the role of the one acted upon (MEMBER_NONE where nobody is). */
+struct verdict access_room(enum operation operation, enum room_type type, enum member_role member,
+                           enum role role, enum member_role target);
+
+const char *rule_name(enum rule rule); /* stable word, as not_member */
+const char *rule_text(enum rule rule); /* one sentence */
+const char *rule_hint(enum rule rule); /* what would change it */
+const char *operation_name(enum operation operation);
+
+#endif

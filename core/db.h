@@ -1,0 +1,41 @@
+/* PostgreSQL through libpq: the one place that includes it; connecting, checking and errors, for threads and
+ * tools.
+ *
+ * Flow:   writer, memberlog, parlorctl -> here -> libpq; service/pool adds the asynchronous side.
+ * Thread: a PGconn belongs to one thread.
+ * Owns:   connections are the caller's (PQfinish). */
+#ifndef PARLOR_CORE_DB_H
+#define PARLOR_CORE_DB_H
+
+#include "core/error.h"
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Connects within timeout_ms, sets application_name, UTF8, tcp_user_timeout and keepalives. NULL with
+ * UNAVAILABLE `database_unavailable` on failure (never with a password in its text). */
+PGconn *db_connect(const char *url, const char *application_name, int64_t timeout_ms, struct error *e);
+
+/* Schema exactly ours (too old: run `parlorctl migrate`; too new: update Parlor), fsync and
+ * synchronous_commit on, encoding UTF8, server 13 or newer. 0, or -1 with INVALID `schema_too_old`,
+ * `schema_too_new`, `unsafe_database`, or UNAVAILABLE. */
+int db_check(PGconn *conn, struct error *e);
+
+/* The newest migration's number of this build. */
+int db_schema_version(void);
+
+/* Sends nothing; waits until one result of what was sent is there or the deadline (clock_mono_ns) passes.
+ * NULL with *timed_out_out set on timeout. The result is the caller's, for PQclear. */
+PGresult *db_result(PGconn *conn, int64_t deadline_ns, bool *timed_out_out);
+
+/* Runs one statement with text parameters and waits at most timeout_ms. NULL with e filled unless it gave
+ * rows or a command's completion. */
+PGresult *db_exec(PGconn *conn, const char *sql, int count, const char *const *values, int64_t timeout_ms,
+                  struct error *e);
+
+/* Fills e from a failed result or connection; classes: 55P03, 40001, 40P01, 57014 -> UNAVAILABLE `busy`;
+ * connection lost -> UNAVAILABLE `database_unavailable`; else INTERNAL. Returns -1. */
+int db_error(PGconn *conn, const PGresult *result, struct error *e);
+
+#endif
