@@ -10,6 +10,7 @@
 #include "core/buf.h"
 #include "core/error.h"
 #include "core/ids.h"
+#include "core/shared.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,7 +29,16 @@ struct reply {
     const char *const *headers; /* name, value, name, value, ..., NULL; copied; may be NULL */
 };
 
+struct stream;
+typedef void (*request_stream_fn)(void *context,
+                                  struct stream *stream); /* stream NULL: the client had gone */
+
 struct request_ops {
+    /* Answers 101 with these headers (name, value, ..., NULL; after Upgrade: websocket) and turns the
+     * connection into a stream, given to on_stream on the loop. The request is gone when it returns. NULL
+     * where there is no connection to turn (the `api` topic). */
+    void (*upgrade)(struct request *request, const char *const *headers, request_stream_fn on_stream,
+                    void *context);
     /* Answers once; the request is gone afterwards. Body and headers are copied before it returns. */
     void (*answer)(struct request *request, const struct reply *reply);
 };
@@ -52,6 +62,25 @@ struct request {
     const char *(*header)(const struct request *request, const char *name);
     request_gone_fn on_gone; /* set by whoever holds the request; may stay NULL */
     void *holder;            /* for whoever holds it */
+};
+
+/* ---- Streams: an upgraded connection, bytes both ways. ---- */
+
+struct stream_ops {
+    /* Queues the bytes (takes its own hold). What a turn of the loop queued goes out gathered at its end. */
+    void (*write)(struct stream *stream, struct shared *bytes);
+    /* Sends what is queued, at most for a few seconds, then closes; on_closed is not called any more. */
+    void (*close)(struct stream *stream);
+    /* Closes at once, queue dropped; on_closed is not called any more. */
+    void (*abort)(struct stream *stream);
+};
+
+struct stream {
+    const struct stream_ops *ops;
+    void *holder; /* these three are set in on_stream by whoever takes it */
+    void (*on_data)(struct stream *stream, const uint8_t *bytes, size_t size);
+    void (*on_closed)(struct stream *stream); /* the other end is gone; the stream is freed when it returns */
+    size_t unsent_bytes;                      /* queued and not yet taken by the kernel */
 };
 
 /* ---- The database: prepared statements, answered on the loop in the order of their connection. ---- */

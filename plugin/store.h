@@ -1,0 +1,56 @@
+/* One batch of messages into PostgreSQL: locked, checked, numbered, inserted and committed in one round trip.
+ *
+ * Per batch and in one transaction: the rooms' rows are locked in id order; then, with a snapshot taken under
+ * those locks, membership, replay (room, sender, clientMessageId), replyTo and attachments are checked,
+ * accepted messages get the room's next seq in the order of the batch, and are inserted; rejected ones leave
+ * no trace and use no seq.
+ *
+ * Flow:   writer -> store_batch -> PostgreSQL -> outcomes -> writer.
+ * Thread: the writer's; it may wait here, up to the deadline.
+ * Owns:   its connection. */
+#ifndef PARLOR_PLUGIN_STORE_H
+#define PARLOR_PLUGIN_STORE_H
+
+#include "core/config.h"
+#include "core/message.h"
+
+struct store;
+
+enum store_outcome {
+    STORE_STORED,   /* by this batch, or by an earlier try of it whose commit was uncertain (same id) */
+    STORE_REPLAYED, /* the same clientMessageId and body was stored before: `message` is the first */
+    STORE_REJECTED  /* `error` says why: room_not_found, conflict, reply_not_found, attachment_not_found */
+};
+
+struct store_item {
+    /* in */
+    struct uuid room;
+    const char *user;
+    const struct draft *draft; /* client_message_id set: the writer makes one where the client gave none */
+    struct uuid id;            /* made once, kept over retries */
+    int64_t created_at_ms;
+    /* out */
+    enum store_outcome outcome;
+    struct message
+        message; /* when not rejected; its texts live in the draft, or in the store until the next batch */
+    struct error error;
+};
+
+/* No two items of a batch may have the same room, user and clientMessageId (the writer keeps the second for
+ * the next). Connects (and checks the database, db_check) when there is no connection. Returns 0 when
+ * committed and all outcomes are set; -1 with UNAVAILABLE (nothing was stored: `database_unavailable` away,
+ * `busy` a lock or statement timeout, schema words of db_check), UNCERTAIN (the connection broke or the
+ * deadline passed: try again with the same items), or INVALID `poison` (the server refused the data of some
+ * item: halve). */
+int store_batch(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+                struct error *e);
+
+struct store *store_create(const struct config *config);
+void store_destroy(struct store **store);
+
+/* True when connected and checked; store_connect tries to, within the deadline. */
+bool store_connected(const struct store *store);
+int store_connect(struct store *store, int64_t deadline_ns, struct error *e);
+void store_disconnect(struct store *store);
+
+#endif
