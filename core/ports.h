@@ -165,4 +165,19 @@ struct clock_port {
     void (*cancel)(struct clock_port *port, struct timer **timer); /* NULL is fine; sets it to NULL */
 };
 
+/* ---- All of them, as http and bridge get them. ---- */
+
+struct config;
+struct members;
+struct token_keys;
+
+struct ports {
+    const struct config *config;
+    struct db_port *db;
+    struct broker_port *broker;
+    struct clock_port *clock;
+    const struct members *members; /* the mirror, kept current by service/ */
+    struct token_keys *tokens;
+};
+
 #endif
