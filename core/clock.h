@@ -12,6 +12,7 @@
 int64_t clock_wall_ms(void); /* since 1970 */
 int64_t clock_mono_ns(void); /* never goes back */
 
+/* Times outside the years 0 to 9999 are printed as the nearest one inside. */
 void clock_format(int64_t wall_ms, char out[CLOCK_TEXT_SIZE]);
 
 #endif

@@ -34,7 +34,8 @@ int error_set(struct error *e, enum error_code code, const char *word, const cha
 /* Puts `format` and ": " before the text that e has; returns -1. */
 int error_prefix(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The HTTP status that stands for e (400 to 503). */
+/* The HTTP status that stands for e (400 to 503). LIMIT is 413 when its word ends in _too_large, else 429;
+ * DENIED is 401 when its word is invalid_token or token_expired. */
 int error_http_status(const struct error *e);
 
 #endif

@@ -21,7 +21,10 @@ void log_init(log_sink_fn sink, enum log_level level);
 /* error, warn, info, debug; returns 0, or -1 when `text` is none of them. */
 int log_level_parse(const char *text, enum log_level *level_out);
 
-/* Writes one line. `room` names the part that speaks, as "writer"; control characters are escaped. */
+/* Writes one line. `room` names the part that speaks, as "writer". Of the format, the part before the first
+ * ` key=` is the message, each ` key=` begins a field: log_info("writer", "stored a batch size=%d ms=%d",
+ * ...). Control characters are escaped, values quoted where they must be; keys in printed values mean
+ * nothing. */
 void log_line(enum log_level level, const char *room, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
