@@ -21,9 +21,8 @@ void buf_put(struct buf *b, const void *bytes, size_t size); /* not b's own */
 void buf_put_text(struct buf *b, const char *text);          /* without its zero byte */
 void buf_put_byte(struct buf *b, unsigned char byte);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-char *buf_take(
-    struct buf *b,
-    size_t *size_out); /* (size_out may be NULL) the bytes, malloc'd, now the caller's; b is empty again */
+/* The bytes, malloc'd, now the caller's; b is empty again. size_out may be NULL. */
+char *buf_take(struct buf *b, size_t *size_out);
 
 /* malloc, calloc, realloc and strdup that never return NULL: they log and abort. */
 void *mem_alloc(size_t size);

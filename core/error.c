@@ -5,6 +5,21 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A text that was cut to fit may have lost the end of its last character: clients get it as JSON, so that end
+ * goes too. */
+static void trim_cut_character(char *text, size_t size)
+{
+    size_t back = 0;
+    while (back < size && back < 3 && ((unsigned char)text[size - 1 - back] & 0xc0) == 0x80)
+        back++;
+    if (back == size)
+        return;
+    unsigned char lead = (unsigned char)text[size - 1 - back];
+    size_t need = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : lead >= 0xc0 ? 1 : 0;
+    if (need > back)
+        text[size - 1 - back] = '\0';
+}
+
 int error_set(struct error *e, enum error_code code, const char *word, const char *format, ...)
 {
     if (e == NULL)
@@ -15,6 +30,7 @@ int error_set(struct error *e, enum error_code code, const char *word, const cha
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    trim_cut_character(text, strlen(text));
     char stable[ERROR_WORD_MAX];
     snprintf(stable, sizeof stable, "%s", word);
     e->code = code;
@@ -34,6 +50,7 @@ int error_prefix(struct error *e, const char *format, ...)
     va_end(args);
     snprintf(text, sizeof text, "%s: %s", before, e->text);
     text[ERROR_TEXT_MAX - 1] = '\0';
+    trim_cut_character(text, strlen(text));
     memcpy(e->text, text, sizeof e->text);
     return -1;
 }

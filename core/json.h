@@ -25,7 +25,8 @@ struct json; /* one value of a tree */
 
 /* RFC 8259 to the letter and more: UTF-8 without overlongs or surrogates, escaped surrogates only in pairs,
  * no \u0000, no duplicate names, at most JSON_DEPTH_MAX levels, nothing after the value. Returns 0, or -1
- * with INVALID `invalid_json` and the byte offset in the text. */
+ * with INVALID `invalid_json` and the byte offset in the text. Numbers are at most 62 characters long and
+ * within a double's range. */
 int json_check(const char *bytes, size_t size, struct error *e);
 
 /* json_check, then the tree; NULL with e filled on failure. */
