@@ -4,8 +4,8 @@
  * overridden by the environment variable PARLOR_KEY (upper case). Secrets may also be given as `key_file
  * FILE` or PARLOR_KEY_FILE, whose content, less one line end, is the secret. An unknown key, a key given
  * twice or a value out of range is refused with file, line, and the nearest right key or the range. One table
- * in config.c describes all keys: type, range, default, help; `parlorctl check` and docs/configuration.md
- * print it.
+ * in config_table.c describes all keys: type, range, default, help; docs/configuration.md prints it.
+ * Relative names of files in the file are relative to its folder. An empty variable counts as none.
  *
  * Flow:   file + environment -> config_load -> read-only everywhere.
  * Thread: config_load before threads start; the struct is read-only then.
@@ -31,6 +31,7 @@ struct config {
     char *jwt_algorithms;      /* comma list of HS256 HS384 HS512 RS256 RS384 RS512 PS256 ES256 ES384 EdDSA;
                                   default HS256 */
     char *jwt_secret;          /* secret; for HS*: at least 32 bytes unless jwt_secret_short is on */
+    bool jwt_secret_short;     /* on: a jwt_secret under 32 bytes is taken; default off */
     char *jwt_public_key_file; /* PEM; for the other algorithms */
     char *jwt_issuer;          /* NULL: iss is not checked */
     char *jwt_audience;        /* NULL: aud is not checked */
@@ -75,6 +76,9 @@ struct config {
 
 /* Which process reads: a key that it needs and that is missing is an error only for it. */
 enum config_reader { CONFIG_PLUGIN, CONFIG_SERVICE, CONFIG_CTL };
+
+/* Bytes that a secret must have at least (RFC 7518, section 3.2); jwt_secret_short excepts jwt_secret. */
+#define CONFIG_SECRET_MIN 32
 
 /* Reads `path` (NULL: environment and defaults alone). *out is the caller's, for config_destroy. 0, or -1
  * with INVALID

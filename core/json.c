@@ -2,7 +2,6 @@
 #include "core/json.h"
 
 #include <cjson/cJSON.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,9 +107,12 @@ bool json_integer(const struct json *value, int64_t *out)
     if (json_kind(value) != JSON_NUMBER)
         return false;
     double number = node(value)->valuedouble;
-    if (!(number >= -INTEGER_MAX && number <= INTEGER_MAX) || number != floor(number))
+    if (!(number >= -INTEGER_MAX && number <= INTEGER_MAX))
         return false;
-    *out = (int64_t)number;
+    int64_t whole = (int64_t)number;
+    if (number > (double)whole || number < (double)whole)
+        return false;
+    *out = whole;
     return true;
 }
 

@@ -285,7 +285,7 @@ static bool check_word(struct checker *c, const char *word)
 {
     size_t size = strlen(word);
     if ((size_t)(c->end - c->at) < size || memcmp(c->at, word, size) != 0)
-        return fail(c, c->at, "neither a value nor null, true or false");
+        return fail(c, c->at, "neither null nor true nor false");
     c->at += size;
     return true;
 }
@@ -475,7 +475,7 @@ static bool check_value(struct checker *c)
 {
     bool escaped;
     if (c->at == c->end)
-        return fail(c, c->at, "the end where a value is needed");
+        return fail(c, c->at, "it ends where a value is needed");
     switch (*c->at) {
     case '{':
     case '[':
@@ -492,7 +492,7 @@ static bool check_value(struct checker *c)
     case '0' ... '9':
         return check_number(c);
     default:
-        return fail(c, c->at, "no value");
+        return fail(c, c->at, "no value begins like this");
     }
 }
 
@@ -513,6 +513,6 @@ int json_check(const char *bytes, size_t size, struct error *e)
     buf_finish(&c.decoded);
     if (c.what == NULL)
         return 0;
-    return error_set(e, ERROR_INVALID, "invalid_json", "this is no valid JSON: at byte %zu is %s",
+    return error_set(e, ERROR_INVALID, "invalid_json", "not valid JSON at byte %zu: %s",
                      (size_t)(c.at - c.begin), c.what);
 }

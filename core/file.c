@@ -1,0 +1,55 @@
+#include "core/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define READ_SIZE 4096
+
+static int open_error(const char *path, struct error *e)
+{
+    int why = errno;
+    enum error_code code = why == ENOENT || why == ENOTDIR ? ERROR_NOT_FOUND
+                           : why == EACCES || why == EPERM ? ERROR_DENIED
+                                                           : ERROR_UNAVAILABLE;
+    return error_set(e, code, code == ERROR_DENIED ? "no_access" : "no_file", "cannot read %s: %s", path,
+                     strerror(why));
+}
+
+static int read_all(int fd, const char *path, size_t size_max, struct buf *out, struct error *e)
+{
+    size_t before = out->size;
+    for (;;) {
+        buf_reserve(out, READ_SIZE);
+        ssize_t got = read(fd, out->data + out->size, READ_SIZE);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return open_error(path, e);
+        if (got == 0)
+            return 0;
+        out->size += (size_t)got;
+        out->data[out->size] = '\0';
+        if (out->size - before > size_max)
+            return error_set(e, ERROR_LIMIT, "file_too_large", "%s has more than %zu bytes", path, size_max);
+    }
+}
+
+int file_read(const char *path, size_t size_max, struct buf *out, struct error *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return open_error(path, e);
+    struct stat facts;
+    int result;
+    if (fstat(fd, &facts) != 0)
+        result = open_error(path, e);
+    else if (!S_ISREG(facts.st_mode) && !S_ISFIFO(facts.st_mode))
+        result = error_set(e, ERROR_INVALID, "no_file", "cannot read %s: it is no file", path);
+    else
+        result = read_all(fd, path, size_max, out, e);
+    close(fd);
+    return result;
+}

@@ -1,0 +1,17 @@
+/* Small files, read whole: configurations, secrets, keys.
+ *
+ * Flow:   a path -> file_read -> struct buf.
+ * Thread: any; may wait for the disk, so never the broker's loop.
+ * Owns:   nothing; the bytes are the caller's buf's. */
+#ifndef PARLOR_CORE_FILE_H
+#define PARLOR_CORE_FILE_H
+
+#include "core/buf.h"
+#include "core/error.h"
+
+/* Appends the file's bytes to out. 0, or -1 with NOT_FOUND `no_file`, DENIED `no_access`, LIMIT
+ * `file_too_large` when it has more than size_max bytes, or INVALID `no_file` when it is no regular file or
+ * pipe; the text names the path. */
+int file_read(const char *path, size_t size_max, struct buf *out, struct error *e);
+
+#endif
