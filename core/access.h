@@ -53,7 +53,10 @@ struct subject {
 
 /* May `who` do `access` on the topic? With stale, no new grant to hear is given (subscribe) and writes go on:
  * the writer checks again in its transaction. The verdict on TOPIC_OUTSIDE is allowed with
- * RULE_OUTSIDE_PREFIX: the caller defers or allows. */
+ * RULE_OUTSIDE_PREFIX: the caller defers or allows. SUBSCRIBE takes what filter_parse gave, READ and WRITE
+ * what topic_parse gave. A filter with wildcards below one's own room or user may be granted although it
+ * covers topics that one may not read: READ decides on each delivery. Of the call topics users get only the
+ * subscription to their own signals; all else there is refused with RULE_CALL. */
 struct verdict access_topic(const struct subject *who, enum access access, const struct topic *topic,
                             const struct members *members, bool stale);
 
@@ -75,7 +78,10 @@ enum operation {
     OPERATION_COUNT
 };
 
-/* `target` is the role of the one acted upon (MEMBER_NONE where nobody is). */
+/* `target` is the role of the one acted upon: the one it has, for ADD_MEMBER the one it shall get
+ * (MEMBER_NONE where nobody is). Refusals: RULE_NOT_MEMBER, to a stranger, who is told that nothing is there
+ * (404); RULE_MATRIX to one who may know the room (403). An agent who has not joined a support room may add
+ * only itself: that the one added is the asker is the caller's to check. */
 struct verdict access_room(enum operation operation, enum room_type type, enum member_role member,
                            enum role role, enum member_role target);
 

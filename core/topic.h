@@ -60,17 +60,20 @@ struct topic {
     /* only from filter_parse */
     bool wild;            /* has + or # anywhere */
     bool id_wild;         /* + or # stands for room, user or call (or above them) */
-    bool shared;          /* $share/group/... */
-    bool overlaps_prefix; /* a filter such as # or +/v1/... that could match topics under the prefix */
+    bool shared;          /* $share/group/...; the rest is parsed as if without it */
+    bool overlaps_prefix; /* not under the prefix literally, but able to match below it, as # or +/v1/#; the
+                             kind is TOPIC_OUTSIDE then, and id_wild is set */
 };
 
-/* A topic name as published. False (kind UNKNOWN) for a malformed one under the prefix; rooms' and calls' ids
- * must be UUIDs and user levels valid user ids. */
+/* A topic name as published. Kind UNKNOWN for a malformed one under the prefix: rooms' and calls' ids must be
+ * UUIDs in canonical lower case (one room, one topic: the broker compares bytes), user levels, requests and
+ * nodes valid user ids. */
 struct topic topic_parse(const char *prefix, const char *text);
 
 /* A subscription's filter. For a filter with wildcards `kind` is that of the part that is fixed:
  * rooms/{room}/# has ROOM_MESSAGES with wild; users/{user}/# has USER_EVENTS with wild;
- * calls/+/signal/{user}/+ has CALL_SIGNAL with id_wild and owner set. */
+ * calls/+/signal/{user}/+ has CALL_SIGNAL with id_wild and owner set; {prefix}/# and {prefix}/+/... have
+ * UNKNOWN with id_wild. UNKNOWN without id_wild is malformed, or can match no topic that there is. */
 struct topic filter_parse(const char *prefix, const char *text);
 
 /* Each writes a zero-terminated topic into out and returns its length. */
