@@ -1,0 +1,569 @@
+/* How a batch goes: items sorted by room, so that every writer locks rooms in the same order; the two
+ * statements of the fast way and a sync in one flush; outcomes only when the sync has come back, for until
+ * then nothing is committed. When the fast way was refused by a constraint, the careful way judges each item;
+ * it is kept for a few batches more, for resends come in swarms.
+ *
+ * A sender's own read watermark is remembered here and written once a second (store_flush). */
+#include "plugin/store.h"
+
+#include "core/clock.h"
+#include "core/db.h"
+#include "core/log.h"
+#include "plugin/batch.h"
+#include "plugin/store_sql.h"
+#include "plugin/watermarks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CAREFUL_BATCHES   16 /* after a refusal, so many batches go the careful way at once */
+#define FLUSH_INTERVAL_NS INT64_C(1000000000)
+#define OWN_READS_MAX     16384
+#define SEEN_MAX          4096 /* rooms; past that, it begins anew */
+#define STATEMENTS_MAX    2
+
+struct store {
+    const struct config *config;
+    PGconn *conn; /* in pipeline mode, unless NULL */
+    struct batch batch;
+    PGresult *kept; /* holds the texts of replayed messages */
+    unsigned careful_left;
+    struct watermarks *own_reads; /* not yet written */
+    struct watermarks *seen;      /* last seqs of rooms stored to, to know a database that lost something */
+    char identity[64];            /* of the database that `seen` is of; "" before the first */
+    int64_t flushed_ns;
+    bool rederived; /* tried once, at the first connection */
+};
+
+/* ---- Statements: sent, and waited for. ---- */
+
+struct answer {
+    PGresult *results[STATEMENTS_MAX];
+    size_t count;
+    PGresult *refusal; /* the first error */
+};
+
+static void answer_clear(struct answer *a)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        PQclear(a->results[i]);
+    }
+    PQclear(a->refusal);
+    *a = (struct answer){0};
+}
+
+static int drop(struct store *store, struct error *e, const char *what)
+{
+    store_disconnect(store);
+    return error_set(e, ERROR_UNCERTAIN, "uncertain", "%s before the commit was answered", what);
+}
+
+/* Reads everything up to the sync. 0 when committed; -1 with UNCERTAIN, connection dropped, or with answer's
+ * refusal set when the server undid it all. */
+static int wait_commit(struct store *store, int64_t deadline_ns, struct answer *a, struct error *e)
+{
+    *a = (struct answer){0};
+    size_t separators = 0;
+    while (separators <= STATEMENTS_MAX) {
+        bool timed_out;
+        PGresult *r = db_result(store->conn, deadline_ns, &timed_out);
+        if (timed_out || PQstatus(store->conn) != CONNECTION_OK) {
+            PQclear(r);
+            answer_clear(a);
+            return drop(store, e, timed_out ? "the deadline passed" : "the connection broke");
+        }
+        ExecStatusType status = PQresultStatus(r);
+        if (r == NULL) {
+            separators++;
+        } else if (status == PGRES_PIPELINE_SYNC) {
+            PQclear(r);
+            return a->refusal == NULL ? 0 : -1;
+        } else if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) && a->count < STATEMENTS_MAX) {
+            a->results[a->count++] = r;
+        } else if (status == PGRES_FATAL_ERROR && a->refusal == NULL) {
+            a->refusal = r;
+        } else {
+            PQclear(r);
+        }
+    }
+    answer_clear(a);
+    return drop(store, e, "the protocol was broken");
+}
+
+static bool send_statement(struct store *store, const char *name, struct params *p)
+{
+    params_end(p);
+    return PQsendQueryPrepared(store->conn, name, p->count, p->values, p->sizes, p->formats, 1) == 1;
+}
+
+static bool state_is(const PGresult *refusal, const char *prefix)
+{
+    const char *state = PQresultErrorField(refusal, PG_DIAG_SQLSTATE);
+    return state != NULL && strncmp(state, prefix, strlen(prefix)) == 0;
+}
+
+/* What a refusal means to the writer. Anything that is neither the data's fault nor a busy room's says that
+ * this is not a database to go on with: the next batch connects and checks again. */
+static int refused(struct store *store, const PGresult *refusal, struct error *e)
+{
+    static const char *const of_data[] = {"21", "22", "23", "54"};
+    db_error(store->conn, refusal, e);
+    for (size_t i = 0; i < sizeof(of_data) / sizeof(of_data[0]); i++) {
+        if (state_is(refusal, of_data[i])) {
+            e->code = ERROR_INVALID;
+            return error_set(e, ERROR_INVALID, "poison", "%s",
+                             PQresultErrorField(refusal, PG_DIAG_MESSAGE_PRIMARY));
+        }
+    }
+    if (e->code != ERROR_UNAVAILABLE) {
+        log_error("store", "%s", e->text);
+        char text[ERROR_TEXT_MAX];
+        memcpy(text, e->text, sizeof(text));
+        error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "%s", text);
+        store_disconnect(store);
+    }
+    return -1;
+}
+
+/* ---- Outcomes. ---- */
+
+static void set_stored(struct store_item *item, int64_t seq)
+{
+    const struct draft *d = item->draft;
+    item->outcome = STORE_STORED;
+    item->message = (struct message){.id = item->id,
+                                     .room = item->room,
+                                     .seq = seq,
+                                     .sender = item->user,
+                                     .client_message_id = d->client_message_id,
+                                     .type = d->type,
+                                     .content = d->content,
+                                     .content_size = d->content_size,
+                                     .mentions = batch_has_mentions(d) ? d->mentions.data : "[]",
+                                     .attachments = "[]",
+                                     .has_reply = d->has_reply,
+                                     .reply_to = d->reply_to,
+                                     .created_at_ms = item->created_at_ms};
+}
+
+static void remember(struct store *store, const struct store_item *item)
+{
+    if (item->outcome != STORE_STORED) {
+        return;
+    }
+    if (!watermarks_raise(store->seen, &item->room, "", item->message.seq)) {
+        watermarks_clear(store->seen);
+        watermarks_raise(store->seen, &item->room, "", item->message.seq);
+    }
+    watermarks_raise(store->own_reads, &item->room, item->user, item->message.seq);
+}
+
+/* The rooms' new last seqs come back in the order they were sent, less those that don't exist, of which there
+ * are none here. */
+static int take_fast(struct store *store, struct store_item *items, size_t count, const PGresult *rooms,
+                     struct error *e)
+{
+    int row = 0;
+    for (size_t start = 0, end; start < count; start = end, row++) {
+        end = batch_run_end(&store->batch, items, count, start);
+        const struct uuid *room = &items[store->batch.order[start]].room;
+        if (row >= PQntuples(rooms) || memcmp(PQgetvalue(rooms, row, 0), room, sizeof(*room)) != 0) {
+            return drop(store, e, "rooms came back in another order");
+        }
+        int64_t last_seq = params_read_int(PQgetvalue(rooms, row, 1));
+        for (size_t i = start; i < end; i++) {
+            set_stored(&items[store->batch.order[i]], last_seq - (int64_t)(end - 1 - i));
+            remember(store, &items[store->batch.order[i]]);
+        }
+    }
+    return 0;
+}
+
+static int64_t old_time(const PGresult *r, int row, int column)
+{
+    return PQgetisnull(r, row, column) ? 0 : params_read_time(PQgetvalue(r, row, column));
+}
+
+static const char *old_json(const PGresult *r, int row, int column)
+{
+    return PQgetisnull(r, row, column) ? "[]" : PQgetvalue(r, row, column);
+}
+
+static void set_old(struct store_item *item, enum store_outcome outcome, const PGresult *r, int row)
+{
+    struct message *m = &item->message;
+    item->outcome = outcome;
+    *m = (struct message){.room = item->room,
+                          .seq = params_read_int(PQgetvalue(r, row, COLUMN_OLD_SEQ)),
+                          .rev = params_read_int(PQgetvalue(r, row, COLUMN_OLD_REV)),
+                          .sender = item->user,
+                          .client_message_id = item->draft->client_message_id,
+                          .type = PQgetvalue(r, row, COLUMN_OLD_TYPE),
+                          .mentions = old_json(r, row, COLUMN_OLD_MENTIONS),
+                          .attachments = old_json(r, row, COLUMN_OLD_ATTACHMENTS),
+                          .has_reply = !PQgetisnull(r, row, COLUMN_OLD_REPLY_TO),
+                          .created_at_ms = old_time(r, row, COLUMN_OLD_CREATED_AT),
+                          .edited_at_ms = old_time(r, row, COLUMN_OLD_EDITED_AT),
+                          .deleted_at_ms = old_time(r, row, COLUMN_OLD_DELETED_AT)};
+    memcpy(&m->id, PQgetvalue(r, row, COLUMN_OLD_ID), sizeof(m->id));
+    if (m->has_reply) {
+        memcpy(&m->reply_to, PQgetvalue(r, row, COLUMN_OLD_REPLY_TO), sizeof(m->reply_to));
+    }
+    if (!PQgetisnull(r, row, COLUMN_OLD_CONTENT)) {
+        m->content = PQgetvalue(r, row, COLUMN_OLD_CONTENT);
+        m->content_size = (size_t)PQgetlength(r, row, COLUMN_OLD_CONTENT);
+    }
+}
+
+static void set_rejected(struct store_item *item, enum store_verdict verdict)
+{
+    item->outcome = STORE_REJECTED;
+    if (verdict == VERDICT_STRANGER) {
+        error_set(&item->error, ERROR_NOT_FOUND, "room_not_found", "there is no such room for you");
+    } else if (verdict == VERDICT_CONFLICT) {
+        error_set(&item->error, ERROR_CONFLICT, "conflict",
+                  "another message was stored under this clientMessageId");
+    } else if (verdict == VERDICT_NO_REPLY) {
+        error_set(&item->error, ERROR_NOT_FOUND, "reply_not_found",
+                  "replyToId names no message of this room");
+    } else {
+        error_set(&item->error, ERROR_NOT_FOUND, "attachment_not_found",
+                  "attachmentIds names a file that is not there");
+    }
+}
+
+static int take_careful(struct store *store, struct store_item *items, size_t count, const PGresult *r,
+                        struct error *e)
+{
+    if ((size_t)PQntuples(r) != count) {
+        return drop(store, e, "verdicts were missing");
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct store_item *item = &items[store->batch.order[i]];
+        enum store_verdict verdict =
+            (enum store_verdict)params_read_int(PQgetvalue(r, (int)i, COLUMN_VERDICT));
+        if (verdict == VERDICT_ACCEPTED) {
+            set_stored(item, params_read_int(PQgetvalue(r, (int)i, COLUMN_SEQ)));
+        } else if (verdict == VERDICT_SAME || verdict == VERDICT_REPLAY) {
+            set_old(item, verdict == VERDICT_SAME ? STORE_STORED : STORE_REPLAYED, r, (int)i);
+        } else {
+            set_rejected(item, verdict);
+        }
+        remember(store, item);
+    }
+    return 0;
+}
+
+/* ---- The batch. ---- */
+
+static int try_batch(struct store *store, const struct store_item *items, size_t count, bool careful,
+                     int64_t deadline_ns, struct answer *answer, struct error *e)
+{
+    batch_fill(&store->batch, items, count, careful);
+    if (!send_statement(store, careful ? "careful_lock" : "fast_lock", &store->batch.lock) ||
+        !send_statement(store, careful ? "careful_insert" : "fast_insert", &store->batch.items) ||
+        PQpipelineSync(store->conn) != 1) {
+        *answer = (struct answer){0};
+        return drop(store, e, "the connection broke");
+    }
+    return wait_commit(store, deadline_ns, answer, e);
+}
+
+static bool any_attachment(const struct store_item *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].draft->attachment_count > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int store_careful(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+                         struct error *e)
+{
+    struct answer answer;
+    int ok = try_batch(store, items, count, true, deadline_ns, &answer, e);
+    if (ok == 0) {
+        store->kept = answer.results[1];
+        answer.results[1] = NULL;
+        ok = take_careful(store, items, count, store->kept, e);
+    } else if (answer.refusal != NULL) {
+        ok = refused(store, answer.refusal, e);
+    }
+    answer_clear(&answer);
+    return ok;
+}
+
+int store_batch(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+                struct error *e)
+{
+    PQclear(store->kept);
+    store->kept = NULL;
+    if (store_connect(store, deadline_ns, e) != 0) {
+        return -1;
+    }
+    if (watermarks_count(store->own_reads) + count > OWN_READS_MAX ||
+        clock_mono_ns() - store->flushed_ns > 2 * FLUSH_INTERVAL_NS) {
+        store->flushed_ns -= FLUSH_INTERVAL_NS;
+        if (store_flush(store, deadline_ns, e) != 0) {
+            return e->code == ERROR_UNCERTAIN ? error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "%s",
+                                                          "the database did not take the watermarks")
+                                              : -1;
+        }
+    }
+    batch_sort(&store->batch, items, count);
+    if (store->careful_left > 0 || any_attachment(items, count)) {
+        store->careful_left -= store->careful_left > 0;
+        return store_careful(store, items, count, deadline_ns, e);
+    }
+    struct answer answer;
+    int ok = try_batch(store, items, count, false, deadline_ns, &answer, e);
+    bool refused_by_constraint =
+        answer.refusal != NULL && (state_is(answer.refusal, "23502") || state_is(answer.refusal, "23505"));
+    if (ok == 0) {
+        ok = take_fast(store, items, count, answer.results[0], e);
+    } else if (answer.refusal != NULL && !refused_by_constraint) {
+        ok = refused(store, answer.refusal, e);
+    }
+    answer_clear(&answer);
+    if (refused_by_constraint) {
+        store->careful_left = CAREFUL_BATCHES;
+        return store_careful(store, items, count, deadline_ns, e);
+    }
+    return ok;
+}
+
+/* ---- Watermarks. ---- */
+
+static void fill_watermarks(struct params *p, const struct watermarks *w, bool with_users)
+{
+    size_t count = watermarks_count(w);
+    params_clear(p);
+    params_begin(p, PARAMS_UUID, count);
+    for (size_t i = 0; i < count; i++) {
+        params_add_uuid(p, &watermarks_at(w, i)->room);
+    }
+    if (with_users) {
+        params_begin(p, PARAMS_TEXT, count);
+        for (size_t i = 0; i < count; i++) {
+            params_add_text(p, watermarks_at(w, i)->user, strlen(watermarks_at(w, i)->user));
+        }
+    }
+    params_begin(p, PARAMS_INT8, count);
+    for (size_t i = 0; i < count; i++) {
+        params_add_int(p, watermarks_at(w, i)->seq);
+    }
+}
+
+/* One statement in a transaction of its own; *answer is the caller's to clear. */
+static int run_alone(struct store *store, const char *name, struct params *p, int64_t deadline_ns,
+                     struct answer *answer, struct error *e)
+{
+    *answer = (struct answer){0};
+    if (!send_statement(store, name, p) || PQpipelineSync(store->conn) != 1) {
+        return drop(store, e, "the connection broke");
+    }
+    int ok = wait_commit(store, deadline_ns, answer, e);
+    return ok != 0 && answer->refusal != NULL ? refused(store, answer->refusal, e) : ok;
+}
+
+int store_flush(struct store *store, int64_t deadline_ns, struct error *e)
+{
+    int64_t now_ns = clock_mono_ns();
+    if (store->conn == NULL || watermarks_count(store->own_reads) == 0 ||
+        now_ns - store->flushed_ns < FLUSH_INTERVAL_NS) {
+        return 0;
+    }
+    struct answer answer;
+    store->flushed_ns = now_ns;
+    fill_watermarks(&store->batch.items, store->own_reads, true);
+    int ok = run_alone(store, "watermarks", &store->batch.items, deadline_ns, &answer, e);
+    answer_clear(&answer);
+    if (ok == 0) {
+        watermarks_clear(store->own_reads);
+    }
+    return ok;
+}
+
+/* ---- The connection. ---- */
+
+static int command(struct store *store, const char *sql, int64_t timeout_ms, struct error *e)
+{
+    PGresult *r = db_exec(store->conn, sql, 0, NULL, timeout_ms, e);
+    PQclear(r);
+    return r == NULL ? -1 : 0;
+}
+
+static int prepare_all(struct store *store, int64_t timeout_ms, struct error *e)
+{
+    static const struct {
+        const char *name, *sql;
+    } statements[] = {{"fast_lock", SQL_FAST_LOCK},       {"fast_insert", SQL_FAST_INSERT},
+                      {"careful_lock", SQL_CAREFUL_LOCK}, {"careful_insert", SQL_CAREFUL_INSERT},
+                      {"watermarks", SQL_WATERMARKS},     {"lost", SQL_LOST},
+                      {"new_epoch", SQL_NEW_EPOCH}};
+    struct buf sql = {0};
+    buf_printf(&sql, SQL_SESSION, (long long)store->config->lock_timeout_ms,
+               (long long)store->config->database_timeout_ms, (long long)store->config->database_timeout_ms);
+    for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
+        buf_printf(&sql, "; prepare %s as %s", statements[i].name, statements[i].sql);
+    }
+    int ok = command(store, sql.data, timeout_ms, e);
+    buf_finish(&sql);
+    return ok;
+}
+
+/* A batch of an earlier process may have been stored without its watermarks: the messages of the newest
+ * seconds tell. It may fail (a right, a timeout): a watermark that is a message behind is no reason to stay
+ * away. */
+static void rederive_watermarks(struct store *store, int64_t timeout_ms)
+{
+    struct error e;
+    if (command(store, SQL_REDERIVE, timeout_ms, &e) != 0) {
+        log_warn("store", "the senders' read watermarks could not be rederived: %s", e.text);
+    }
+}
+
+static int read_identity(struct store *store, char out[static 64], int64_t timeout_ms, struct error *e)
+{
+    PGresult *r = db_exec(store->conn, SQL_IDENTITY, 0, NULL, timeout_ms, e);
+    if (r == NULL) {
+        return -1;
+    }
+    out[0] = '\0';
+    strncat(out, PQgetvalue(r, 0, 0), 63);
+    PQclear(r);
+    return 0;
+}
+
+/* The same cluster: everything before the slash of an identity. */
+static bool same_system(const char *a, const char *b)
+{
+    size_t size = strcspn(a, "/");
+    return strcspn(b, "/") == size && memcmp(a, b, size) == 0;
+}
+
+static int count_lost(struct store *store, int64_t deadline_ns, int *lost_out, struct error *e)
+{
+    struct answer answer;
+    *lost_out = 0;
+    if (watermarks_count(store->seen) == 0) {
+        return 0;
+    }
+    fill_watermarks(&store->batch.items, store->seen, false);
+    int ok = run_alone(store, "lost", &store->batch.items, deadline_ns, &answer, e);
+    if (ok == 0) {
+        *lost_out = PQntuples(answer.results[0]);
+    }
+    answer_clear(&answer);
+    return ok;
+}
+
+/* Has the database forgotten what it once committed? Then no room's history can be trusted to continue: those
+ * that are not remembered here may have lost as much as those that are. */
+static int compare_past(struct store *store, const char *identity, int64_t deadline_ns, struct error *e)
+{
+    int lost;
+    if (count_lost(store, deadline_ns, &lost, e) != 0) {
+        return -1;
+    }
+    bool other = store->identity[0] != '\0' && !same_system(store->identity, identity);
+    if (lost > 0 || other) {
+        struct answer answer;
+        struct params none = {0};
+        int ok = run_alone(store, "new_epoch", &none, deadline_ns, &answer, e);
+        answer_clear(&answer);
+        if (ok != 0) {
+            return -1;
+        }
+        log_error(
+            "store",
+            "the database has gone back (was %s, is %s; %d of %zu rooms have lost messages): every room "
+            "begins a new epoch, and clients start over",
+            store->identity, identity, lost, watermarks_count(store->seen));
+        watermarks_clear(store->seen);
+        watermarks_clear(store->own_reads);
+    }
+    memcpy(store->identity, identity, sizeof(store->identity));
+    return 0;
+}
+
+static int set_up(struct store *store, int64_t deadline_ns, struct error *e)
+{
+    char identity[64];
+    int64_t timeout_ms = (deadline_ns - clock_mono_ns()) / 1000000 + 1;
+    if (db_check(store->conn, e) != 0 || read_identity(store, identity, timeout_ms, e) != 0 ||
+        prepare_all(store, timeout_ms, e) != 0) {
+        return -1;
+    }
+    if (!store->rederived) {
+        store->rederived = true;
+        rederive_watermarks(store, timeout_ms);
+    }
+    if (PQsetnonblocking(store->conn, 1) != 0 || PQenterPipelineMode(store->conn) != 1) {
+        return db_error(store->conn, NULL, e);
+    }
+    return compare_past(store, identity, deadline_ns, e);
+}
+
+int store_connect(struct store *store, int64_t deadline_ns, struct error *e)
+{
+    struct error own;
+    e = e != NULL ? e : &own;
+    if (store->conn != NULL && PQstatus(store->conn) == CONNECTION_OK) {
+        return 0;
+    }
+    store_disconnect(store);
+    int64_t timeout_ms = (deadline_ns - clock_mono_ns()) / 1000000;
+    store->conn = db_connect(store->config->database_url, "parlor writer", timeout_ms, e);
+    if (store->conn == NULL) {
+        return -1;
+    }
+    if (set_up(store, deadline_ns, e) == 0) {
+        return 0;
+    }
+    store_disconnect(store);
+    /* Nothing of a batch was sent yet, so nothing is uncertain; and what is wrong with the database is not
+     * the messages' fault. */
+    e->code = ERROR_UNAVAILABLE;
+    return -1;
+}
+
+bool store_connected(const struct store *store)
+{
+    return store->conn != NULL && PQstatus(store->conn) == CONNECTION_OK;
+}
+
+void store_disconnect(struct store *store)
+{
+    PQfinish(store->conn);
+    store->conn = NULL;
+}
+
+struct store *store_create(const struct config *config)
+{
+    struct store *store = mem_zalloc(1, sizeof(*store));
+    store->config = config;
+    store->own_reads = watermarks_create(OWN_READS_MAX);
+    store->seen = watermarks_create(SEEN_MAX);
+    store->flushed_ns = clock_mono_ns();
+    return store;
+}
+
+void store_destroy(struct store **store)
+{
+    if (store == NULL || *store == NULL) {
+        return;
+    }
+    struct store *s = *store;
+    s->flushed_ns -= FLUSH_INTERVAL_NS;
+    store_flush(s, clock_mono_ns() + FLUSH_INTERVAL_NS, NULL);
+    store_disconnect(s);
+    PQclear(s->kept);
+    batch_finish(&s->batch);
+    watermarks_destroy(&s->own_reads);
+    watermarks_destroy(&s->seen);
+    free(s);
+    *store = NULL;
+}

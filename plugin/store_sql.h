@@ -1,0 +1,140 @@
+/* The statements of store.c.
+ *
+ * Two ways to store a batch, each two statements sent together and committed by the sync behind them; the
+ * second statement's snapshot is taken after the first got its locks, so what it checks is what is true while
+ * it writes. The fast way expects every message to be good: it numbers them in advance, and one that is not
+ * good breaks a constraint (no seq for a stranger's, a second row for a known clientMessageId), which undoes
+ * the whole. The careful way, tried then, judges each message and gives numbers to the accepted ones alone.
+ *
+ * Flow:   store.c prepares them on connecting.
+ * Thread: constants.
+ * Owns:   nothing. */
+#ifndef PARLOR_PLUGIN_STORE_SQL_H
+#define PARLOR_PLUGIN_STORE_SQL_H
+
+/* Every plan is a nested loop over indexes, made once: with the statistics of an empty table the planner
+ * would choose scans and keep them. */
+#define SQL_SESSION                                                                                          \
+    "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_bitmapscan = off; "      \
+    "set enable_hashjoin = off; set enable_mergejoin = off; set enable_material = off; set jit = off; "      \
+    "set max_parallel_workers_per_gather = 0; set lock_timeout = %lld; set statement_timeout = %lld; "       \
+    "set idle_in_transaction_session_timeout = %lld"
+
+/* Rooms, how many messages each gets, and the newest one's time; in the rooms' order, which is that of the
+ * locks: the function scan is the outer side of a nested loop. */
+#define SQL_FAST_LOCK                                                                                        \
+    "update chat_rooms r set last_seq = r.last_seq + i.count, active_at = greatest(r.active_at, i.at) "      \
+    "from unnest($1::uuid[], $2::int8[], $3::timestamptz[]) i (id, count, at) where r.id = i.id "            \
+    "returning r.id, r.last_seq"
+
+/* `behind`: how many of its room come after it in this batch. */
+#define SQL_ITEMS                                                                                            \
+    "unnest($1::uuid[], $2::uuid[], $3::int8[], $4::text[], $5::text[], $6::text[], $7::text[], "            \
+    "$8::jsonb[], $9::uuid[], $10::timestamptz[], $11::int8[])"
+#define SQL_ITEM_COLUMNS                                                                                     \
+    "id, room_id, behind, sender_id, client_message_id, type, content, mentions, reply_to_id, created_at, "  \
+    "body_hash"
+#define SQL_STORED_COLUMNS                                                                                   \
+    "seq, id, room_id, sender_id, client_message_id, type, content, mentions, reply_to_id, created_at, "     \
+    "body_hash"
+
+#define SQL_FAST_INSERT                                                                                      \
+    "insert into chat_messages (" SQL_STORED_COLUMNS ") "                                                    \
+    "select case when p.user_id is not null and (i.reply_to_id is null or exists "                           \
+    "(select from chat_messages m where m.id = i.reply_to_id and m.room_id = i.room_id)) "                   \
+    "then r.last_seq - i.behind end, i.id, i.room_id, i.sender_id, i.client_message_id, i.type, i.content, " \
+    "i.mentions, i.reply_to_id, i.created_at, i.body_hash "                                                  \
+    "from " SQL_ITEMS " i (" SQL_ITEM_COLUMNS ") left join chat_rooms r on r.id = i.room_id "                \
+    "left join chat_participants p on p.room_id = i.room_id and p.user_id = i.sender_id"
+
+#define SQL_CAREFUL_LOCK                                                                                     \
+    "select from (select id from unnest($1::uuid[]) with ordinality i (id, n)) i "                           \
+    "join chat_rooms r on r.id = i.id for update of r"
+
+/* For each item in its order: verdict, seq, and the message that was stored before under the same
+ * clientMessageId, if there is one. $12: how many attachments it names. */
+#define SQL_CAREFUL_INSERT                                                                                   \
+    "with checked as materialized (select i.*, r.last_seq as base, case "                                    \
+    "when old.id = i.id then 1 "                                                                             \
+    "when p.user_id is null then 3 "                                                                         \
+    "when old.body_hash = i.body_hash then 2 "                                                               \
+    "when old.id is not null then 4 "                                                                        \
+    "when i.reply_to_id is not null and reply.id is null then 5 "                                            \
+    "when i.attachments > 0 then 6 "                                                                         \
+    "else 0 end as verdict, "                                                                                \
+    "old.seq as old_seq, old.rev as old_rev, old.id as old_id, old.type as old_type, "                       \
+    "old.content as old_content, old.mentions::text as old_mentions, "                                       \
+    "old.attachments::text as old_attachments, old.reply_to_id as old_reply_to_id, "                         \
+    "old.created_at as old_created_at, old.edited_at as old_edited_at, old.deleted_at as old_deleted_at "    \
+    "from rows from (" SQL_ITEMS ", unnest($12::int8[])) with ordinality "                                   \
+    "i (" SQL_ITEM_COLUMNS ", attachments, n) left join chat_rooms r on r.id = i.room_id "                   \
+    "left join chat_participants p on p.room_id = i.room_id and p.user_id = i.sender_id "                    \
+    "left join chat_messages old on old.room_id = i.room_id and old.sender_id = i.sender_id "                \
+    "and old.client_message_id = i.client_message_id "                                                       \
+    "left join chat_messages reply on reply.id = i.reply_to_id and reply.room_id = i.room_id), "             \
+    "numbered as materialized (select c.*, base + sum((verdict = 0)::int) over "                             \
+    "(partition by room_id order by n) as seq from checked c), "                                             \
+    "stored as (insert into chat_messages (" SQL_STORED_COLUMNS ") "                                         \
+    "select " SQL_STORED_COLUMNS " from numbered where verdict = 0), "                                       \
+    "raised as (update chat_rooms r set last_seq = i.seq, active_at = greatest(r.active_at, i.at) "          \
+    "from (select room_id, max(seq) as seq, max(created_at) as at from numbered where verdict = 0 "          \
+    "group by room_id) i where r.id = i.room_id) "                                                           \
+    "select verdict::int8, seq::int8, old_seq, old_rev, old_id, old_type, old_content, old_mentions, "       \
+    "old_attachments, old_reply_to_id, old_created_at, old_edited_at, old_deleted_at from numbered order "   \
+    "by n"
+
+enum verdict_column {
+    COLUMN_VERDICT,
+    COLUMN_SEQ,
+    COLUMN_OLD_SEQ,
+    COLUMN_OLD_REV,
+    COLUMN_OLD_ID,
+    COLUMN_OLD_TYPE,
+    COLUMN_OLD_CONTENT,
+    COLUMN_OLD_MENTIONS,
+    COLUMN_OLD_ATTACHMENTS,
+    COLUMN_OLD_REPLY_TO,
+    COLUMN_OLD_CREATED_AT,
+    COLUMN_OLD_EDITED_AT,
+    COLUMN_OLD_DELETED_AT
+};
+
+enum store_verdict {
+    VERDICT_ACCEPTED,
+    VERDICT_SAME, /* stored by an earlier try of this very item */
+    VERDICT_REPLAY,
+    VERDICT_STRANGER,
+    VERDICT_CONFLICT,
+    VERDICT_NO_REPLY,
+    VERDICT_NO_ATTACHMENT
+};
+
+/* What tells one database from another, and a database from its own past. */
+#define SQL_IDENTITY                                                                                         \
+    "select s.system_identifier || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) "              \
+    "from pg_control_system() s"
+
+/* Rooms, and the last seq seen in each: those that have gone back. */
+#define SQL_LOST                                                                                             \
+    "select r.id from unnest($1::uuid[], $2::int8[]) i (id, seq) join chat_rooms r on r.id = i.id "          \
+    "where r.last_seq < i.seq"
+
+#define SQL_NEW_EPOCH "update chat_rooms set epoch = epoch + 1"
+
+/* Coalesced: rooms, users, and the newest message each sent; to send is to have read. */
+#define SQL_WATERMARKS                                                                                       \
+    "update chat_participants p set read_seq = i.seq from unnest($1::uuid[], $2::text[], $3::int8[]) "       \
+    "i (room_id, user_id, seq) where p.room_id = i.room_id and p.user_id = i.user_id and p.read_seq < i.seq"
+
+/* The same from the messages stored in the newest seconds: their ids begin with the milliseconds since 1970.
+ */
+#define SQL_REDERIVE                                                                                         \
+    "with newest as (select (('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint) as ms "    \
+    "from chat_messages order by id desc limit 1), "                                                         \
+    "since as (select (lpad(to_hex(ms - 5000), 12, '0') || '00000000000000000000')::uuid as id from "        \
+    "newest) "                                                                                               \
+    "update chat_participants p set read_seq = i.seq from (select room_id, sender_id, max(seq) as seq "      \
+    "from chat_messages where id >= (select id from since) group by room_id, sender_id) i "                  \
+    "where p.room_id = i.room_id and p.user_id = i.sender_id and p.read_seq < i.seq"
+
+#endif
