@@ -1,0 +1,48 @@
+# Building: release for running, ASan and UBSan for tests; and running ctest.
+# shellcheck shell=bash
+
+build_release() { build_tree build/release -DCMAKE_BUILD_TYPE=RelWithDebInfo; }
+
+build_test() { build_tree build/test -DCMAKE_BUILD_TYPE=Debug -DPARLOR_SANITIZE=ON; }
+
+# build_tree FOLDER OPTIONS: quiet when all is well; the compiler's words when not.
+build_tree() {
+    local folder=$1 started=$SECONDS
+    shift
+    mkdir -p "$folder" 2>/dev/null || die "cannot write to $CHECKOUT/build: run as the owner of the checkout"
+    say "building $folder ..."
+    if ! (flock 9 && cmake -S . -B "$folder" -G Ninja "$@" && ninja -C "$folder") \
+        9>"$folder/.lock" >"$folder/build.log" 2>&1; then
+        grep -E -A 12 'error|Error|FAILED' "$folder/build.log" | head -n 60 >&2 || tail -n 30 "$folder/build.log" >&2
+        die "the build failed; all of its output is in $folder/build.log"
+    fi
+    [ $((SECONDS - started)) -lt 3 ] || say "built in $((SECONDS - started)) s"
+}
+
+# The JavaScript that integration tests use: exact versions, fetched once.
+build_npm() {
+    local folder=tests/integration
+    [ ! $folder/node_modules/.package-lock.json -nt $folder/package-lock.json ] || return 0
+    say "npm ci in $folder ..."
+    local log=$CHECKOUT/build/npm.log
+    (cd $folder && npm ci --no-audit --no-fund) >"$log" 2>&1 || {
+        tail -n 15 "$log" >&2
+        die "npm ci failed in $folder (above)"
+    }
+    touch $folder/node_modules/.package-lock.json
+}
+
+# build_ctest [PART [NAME]]
+build_ctest() {
+    local part=${1:-} name=${2:-} args=()
+    case $part in
+        '') ;;
+        unit | integration | faults | fuzz | tidy) args+=(-L "^$part\$") ;;
+        *) die "the parts are unit, integration, faults, fuzz and tidy, not '$part'" ;;
+    esac
+    [ -z "$name" ] || args+=(-R "$name")
+    case $part in
+        '' | integration | faults) build_npm ;;
+    esac
+    exec ctest --test-dir build/test --output-on-failure --no-tests=error -j "$(nproc)" "${args[@]}"
+}

@@ -1,0 +1,118 @@
+# Where things are and how they are set: ports, folders, the user that runs the servers, and the secrets.
+# shellcheck shell=bash disable=SC2034
+
+say() { printf '%s\n' "$*"; }
+
+# One clear line and the end.
+die() {
+    printf 'dev: %s\n' "$*" >&2
+    exit 1
+}
+
+settings_load() {
+    HTTP_PORT=$(settings_port PARLOR_HTTP_PORT 3000)
+    ADMIN_PORT=$(settings_port PARLOR_ADMIN_PORT 3001)
+    MQTT_PORT=$(settings_port PARLOR_MQTT_PORT 1883)
+    MQTT_WS_PORT=$(settings_port PARLOR_MQTT_WS_PORT 8083)
+    [[ ! ${PARLOR_DATA:-} =~ [\'\"\|\&\\] ]] || die "PARLOR_DATA has a quote, | & or \\ in it: choose a plainer name"
+    DATA=$(realpath -ms -- "${PARLOR_DATA:-$CHECKOUT/var}")
+    settings_pick_user
+    # The servers see the folder by its real path; $PARLOR_DATA may be a link to it (settings_make_data).
+    REAL=$(realpath -m -- "$DATA")
+    settings_paths
+}
+
+settings_paths() {
+    RUN=$REAL/run CONF=$REAL/conf SECRETS=$REAL/secrets LOG=$REAL/log BIN=$REAL/bin
+    # A unix socket's path has at most 107 bytes, and no blanks in the configurations that name it: sockets of
+    # a folder that does not suit are in a short one, named by a hash of it and so found again.
+    SOCKETS=$REAL/sockets
+    if [[ ${#SOCKETS} -gt 80 || $SOCKETS =~ [^A-Za-z0-9._/+-] ]]; then
+        SOCKETS=/tmp/parlor-$(settings_hash "$REAL")
+    fi
+}
+
+# A port from the environment, or its default.
+settings_port() {
+    local value=${!1:-$2}
+    if ! [[ $value =~ ^[0-9]{1,5}$ ]] || ((10#$value < 1 || 10#$value > 65535)); then
+        die "$1 is '$value': a port is a number from 1 to 65535"
+    fi
+    printf '%d' "$((10#$value))"
+}
+
+settings_hash() { printf '%s' "$1" | sha256sum | cut -c 1-12; }
+
+# PostgreSQL refuses to run as root, and nothing else here should: root starts the servers as Debian's
+# `postgres`, others as themselves. AS goes before a server's command line and replaces itself by it, so that
+# process ids are the servers' own; a server ends when its supervisor is killed.
+settings_pick_user() {
+    if [ "$(id -u)" -eq 0 ]; then
+        RUN_AS=postgres
+        AS=(setpriv --reuid=postgres --regid=postgres --init-groups)
+    else
+        RUN_AS=$(id -un)
+        AS=()
+    fi
+}
+
+# The data folder and what it always has. Root's servers run as another user: where that one cannot enter
+# (a checkout below /root, as a rule), a new data folder is a link to one that it can.
+settings_make_data() {
+    local below
+    if [ ! -e "$DATA" ] && [ ${#AS[@]} -gt 0 ]; then
+        below=$(settings_first_existing "$(dirname "$DATA")")
+        if ! "${AS[@]}" test -x "$below"; then
+            REAL=/var/lib/parlor/$(settings_hash "$DATA")
+            say "user $RUN_AS cannot enter $below: the data goes to $REAL, and $DATA is a link to it"
+            mkdir -p "$REAL" "$(dirname "$DATA")"
+            ln -s "$REAL" "$DATA"
+            settings_paths
+        fi
+    fi
+    mkdir -p "$REAL" 2>/dev/null || die "cannot make $REAL: set PARLOR_DATA to a folder that you may write"
+    [ -w "$REAL" ] || die "cannot write to $REAL: set PARLOR_DATA to a folder that you may write"
+    settings_own_folder "$REAL" 0755
+    local folder
+    for folder in "$RUN" "$BIN"; do settings_own_folder "$folder" 0755; done
+    for folder in "$CONF" "$SECRETS" "$LOG"; do settings_own_folder "$folder" 0700; done
+    "${AS[@]}" test -w "$RUN" ||
+        die "user $RUN_AS cannot enter $REAL: set PARLOR_DATA to a folder that it can, or run as another user"
+    settings_make_sockets
+    settings_make_secrets
+}
+
+settings_make_sockets() {
+    # In /tmp anybody may have been there before: a folder that is not ours is not taken over.
+    if mkdir -m 0700 "$SOCKETS" 2>/dev/null; then settings_own_folder "$SOCKETS" 0700; fi
+    [ "$(stat -c %U "$SOCKETS")" = "$RUN_AS" ] ||
+        die "$SOCKETS belongs to somebody else: remove it, or set PARLOR_DATA to a shorter path"
+}
+
+# Makes a folder of the servers' user; its mode is set once.
+settings_own_folder() {
+    [ -d "$1" ] || mkdir -m "$2" -- "$1"
+    [ ${#AS[@]} -eq 0 ] || chown -h "$RUN_AS:" -- "$1"
+}
+
+settings_first_existing() {
+    local path=$1
+    while [ ! -e "$path" ]; do path=$(dirname "$path"); done
+    printf '%s' "$path"
+}
+
+# Writes stdin to a file of the servers' user that nobody else reads, in one step.
+settings_write() {
+    local new=$1.new
+    (umask 077 && cat >"$new")
+    [ ${#AS[@]} -eq 0 ] || chown "$RUN_AS:" "$new"
+    mv -f "$new" "$1"
+}
+
+# Secrets are made once and then kept.
+settings_make_secrets() {
+    local name
+    for name in jwt service operator; do
+        [ -s "$SECRETS/$name" ] || od -An -N32 -tx1 /dev/urandom | tr -d ' \n' | settings_write "$SECRETS/$name"
+    done
+}

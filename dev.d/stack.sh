@@ -1,0 +1,148 @@
+# The three servers: their configuration, how each is started, and when it is well.
+# shellcheck shell=bash
+
+# Ports first, before minutes are spent on building.
+stack_check_ports() {
+    local variable port seen=' '
+    for variable in HTTP ADMIN MQTT MQTT_WS; do
+        port=${variable}_PORT
+        port=${!port}
+        [[ $seen != *" $port "* ]] || die "port $port is asked for twice: PARLOR_${variable}_PORT needs another one"
+        seen+="$port "
+        ! stack_listening "$port" ||
+            die "port $port is taken$(stack_port_owner "$port"): stop that, or set PARLOR_${variable}_PORT to a free port"
+    done
+}
+
+stack_listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+stack_port_owner() {
+    local line
+    line=$(ss -Hltnp "sport = :$1" 2>/dev/null | grep -o '"[^"]*",pid=[0-9]*' | head -n 1 | tr -d '"') || true
+    [ -z "$line" ] || printf ' by %s, process %s' "${line%,pid=*}" "${line#*,pid=}"
+}
+
+# The programs are copied beside the data: the servers' user need not enter the checkout, and building anew
+# does not pull a file from under a running process.
+stack_install() {
+    local file
+    for file in plugin/mosquitto_parlor.so service/parlord ctl/parlorctl; do
+        file=$CHECKOUT/build/release/$file
+        [ -f "$file" ] || die "the build made no $file; see build/release/build.log"
+        cp -f "$file" "$BIN/.new" && mv -f "$BIN/.new" "$BIN/$(basename "$file")"
+    done
+}
+
+stack_configure() {
+    stack_fill "$CHECKOUT/deploy/parlor.conf.in" | settings_write "$CONF/parlor.conf"
+    stack_fill "$CHECKOUT/deploy/mosquitto.conf.in" | settings_write "$CONF/mosquitto.conf"
+    printf '%s' "${PARLOR_DATABASE_URL:-$(stack_database_url)}" | settings_write "$SECRETS/database_url"
+}
+
+# Fills the @NAMES@ of a template.
+stack_fill() {
+    sed -e "s|@DATA@|$REAL|g" -e "s|@SOCKETS@|$SOCKETS|g" -e "s|@HTTP_PORT@|$HTTP_PORT|g" \
+        -e "s|@ADMIN_PORT@|$ADMIN_PORT|g" -e "s|@MQTT_PORT@|$MQTT_PORT|g" -e "s|@MQTT_WS_PORT@|$MQTT_WS_PORT|g" "$1"
+}
+
+stack_database_url() { printf 'host=%s port=5432 user=parlor dbname=parlor' "$SOCKETS"; }
+
+# What the servers see of the environment: the settings of parlor.conf, less those that are only ./dev's.
+stack_environment() {
+    local name
+    ENVIRONMENT=(env -i "PATH=$PATH:/usr/sbin" LANG=C.UTF-8 "HOME=$REAL" "TZ=${TZ:-}")
+    for name in $(compgen -e PARLOR_ || true); do
+        case $name in
+            PARLOR_DATA | PARLOR_DATABASE_URL | PARLOR_*_PORT | PARLOR_ROOM | PARLOR_URL | PARLOR_MQTT_*URL | PARLOR_TOKEN_*) ;;
+            *) ENVIRONMENT+=("$name=${!name}") ;;
+        esac
+    done
+}
+
+# stack_ctl ARGUMENTS: parlorctl with our configuration.
+stack_ctl() {
+    stack_environment
+    "${AS[@]}" "${ENVIRONMENT[@]}" "$BIN/parlorctl" --config "$CONF/parlor.conf" "$@"
+}
+
+# ---- PostgreSQL ----
+
+stack_private_database() { [ -z "${PARLOR_DATABASE_URL:-}" ]; }
+
+stack_make_cluster() {
+    local folder=$REAL/postgres log=$LOG/initdb.log
+    POSTGRES_BIN=$(packages_postgres)
+    [ -n "$POSTGRES_BIN" ] || die "no PostgreSQL server programs here: apt-get install postgresql"
+    if [ ! -s "$folder/PG_VERSION" ]; then
+        say "making a private PostgreSQL cluster in $folder"
+        rm -rf "$folder.new"
+        settings_own_folder "$folder.new" 0700
+        (cd "$REAL" && "${AS[@]}" "$POSTGRES_BIN/initdb" -D "$folder.new" -U postgres -A trust -E UTF8 --locale=C) \
+            >"$log" 2>&1 || die "initdb failed: $(tail -n 1 "$log") ($log)"
+        mv "$folder.new" "$folder"
+    fi
+    local made
+    made=$(cat "$folder/PG_VERSION")
+    if [ ! -x "/usr/lib/postgresql/$made/bin/postgres" ]; then
+        [[ $("$POSTGRES_BIN/postgres" -V) == *" $made."* ]] ||
+            die "$folder was made by PostgreSQL $made: install postgresql-$made, or move that folder away"
+    else
+        POSTGRES_BIN=/usr/lib/postgresql/$made/bin
+    fi
+    stack_fill "$CHECKOUT/deploy/postgresql.conf.in" | settings_write "$folder/parlor.conf"
+    grep -qx "include 'parlor.conf'" "$folder/postgresql.conf" ||
+        echo "include 'parlor.conf'" >>"$folder/postgresql.conf"
+}
+
+stack_psql() {
+    (cd "$REAL" && "${AS[@]}" "$POSTGRES_BIN/psql" -XqAt -v ON_ERROR_STOP=1 -h "$SOCKETS" -p 5432 "$@")
+}
+
+stack_postgres_well() {
+    "$POSTGRES_BIN/pg_isready" -q -h "$SOCKETS" -p 5432 -t 2 >/dev/null 2>&1
+}
+
+# Only the socket of the servers' user reaches this cluster; parlor owns its database and nothing else.
+stack_make_database() {
+    [ "$(stack_psql -U postgres -d postgres -c "SELECT 1 FROM pg_roles WHERE rolname = 'parlor'")" = 1 ] ||
+        stack_psql -U postgres -d postgres -c 'CREATE ROLE parlor LOGIN'
+    [ "$(stack_psql -U postgres -d postgres -c "SELECT 1 FROM pg_database WHERE datname = 'parlor'")" = 1 ] ||
+        stack_psql -U postgres -d postgres -c 'CREATE DATABASE parlor OWNER parlor'
+}
+
+stack_migrate() {
+    local words
+    words=$(stack_ctl migrate 2>&1) || die "the database is not ready: ${words##*$'\n'}"
+}
+
+# ---- Starting. Each becomes the server's process itself; supervise.sh runs it in the background. ----
+
+stack_exec() {
+    stack_environment
+    local log=$LOG/$1.log
+    case $1 in
+        postgres)
+            set -- "$POSTGRES_BIN/postgres" -D "$REAL/postgres"
+            DEATH=INT # "fast" in PostgreSQL's words; TERM would wait for every client
+            ;;
+        mosquitto)
+            set -- "$(packages_mosquitto)" -c "$CONF/mosquitto.conf"
+            DEATH=TERM
+            ;;
+        parlord)
+            set -- "$BIN/parlord" --config "$CONF/parlor.conf"
+            DEATH=TERM
+            ;;
+    esac
+    [ ${#AS[@]} -gt 0 ] || AS=(setpriv)
+    cd "$REAL" || exit
+    ulimit -n "$(ulimit -Hn)" || true
+    exec setsid "${AS[@]}" --pdeathsig="$DEATH" "${ENVIRONMENT[@]}" "$@" >>"$log" 2>&1 </dev/null 9>&-
+}
+
+# ---- Health ----
+
+stack_ready() {
+    stack_environment
+    curl -fsS -m 2 -o /dev/null "http://127.0.0.1:$HTTP_PORT/readyz" 2>/dev/null
+}
