@@ -116,6 +116,18 @@ bool json_integer(const struct json *value, int64_t *out)
     return true;
 }
 
+bool json_floor(const struct json *value, int64_t *out)
+{
+    if (json_kind(value) != JSON_NUMBER)
+        return false;
+    double number = node(value)->valuedouble;
+    if (!(number >= -INTEGER_MAX && number <= INTEGER_MAX))
+        return false;
+    int64_t whole = (int64_t)number;
+    *out = number < (double)whole ? whole - 1 : whole;
+    return true;
+}
+
 bool json_bool(const struct json *value, bool *out)
 {
     if (json_kind(value) != JSON_BOOL)

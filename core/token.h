@@ -30,16 +30,18 @@ enum role { ROLE_USER, ROLE_AGENT, ROLE_OPERATOR, ROLE_SERVICE };
 struct token {
     char user[USER_ID_MAX + 1];
     enum role role;
-    int64_t expires_at_s; /* 1970 */
+    int64_t
+        expires_at_s; /* 1970; when it ceases to be accepted: exp with the leeway, or the cap of its life */
 };
 
 struct token_keys;
 
-/* Reads the keys that config names. 0, or -1 with INVALID `bad_option`. */
+/* Reads the keys that config names; config must live longer. 0, or -1 with INVALID `bad_option`. */
 int token_keys_create(const struct config *config, struct token_keys **out, struct error *e);
 void token_keys_destroy(struct token_keys **keys);
 
-/* True when the bytes have the form of a JWT (three base64url parts): others are somebody else's password. */
+/* True when the bytes have the form of a JWT (three base64url parts, the first of which begins an object):
+ * others are somebody else's password. */
 bool token_looks_like(const char *text, size_t size);
 
 /* Checks signature, exp, nbf, iss, aud, sub and role at wall_s (1970). A valid service token is accepted
@@ -55,8 +57,10 @@ bool token_service_address(const struct config *config, const char *address);
 /* Which key signs: the issuer's (HS* only), the operator's, or the service's. */
 enum token_signer { TOKEN_BY_ISSUER, TOKEN_BY_OPERATOR, TOKEN_BY_SERVICE };
 
-/* Appends a token for `user` that lives ttl_s from wall_s. Role user prints no role claim. 0, or -1 with
- * INVALID when the key for it is not configured. */
+/* Appends a token for `user` that lives ttl_s from wall_s. Role user prints no role claim; the service's
+ * token is for SERVICE_USER whatever `user` is. A kid names the operator's and the service's key, and only
+ * such a token is tried with them. 0, or -1 with INVALID when the key for it is not configured or `user` is
+ * no user id. */
 int token_issue(struct token_keys *keys, enum token_signer signer, const char *user, enum role role,
                 int64_t wall_s, int64_t ttl_s, struct buf *out, struct error *e);
 
