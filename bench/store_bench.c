@@ -1,6 +1,6 @@
 /* What storing costs PostgreSQL: CPU of all its processes per row of store_batch, at several batch sizes.
  *
- * Usage: store_bench DATABASE_URL [SECONDS] [BATCH ...]
+ * Usage: store_bench DATABASE_URL [SECONDS [ROOMS [BATCH ...]]]
  * The database must be migrated; rooms and participants of the measurement are added to it and stay. The CPU
  * is /proc/PID/schedstat of the postmaster and all its children: run it on the database's own machine, with
  * nothing else on that server. */
@@ -15,8 +15,8 @@
 #include <string.h>
 #include <time.h>
 
-#define ROOMS       1000
-#define USERS       20 /* a room */
+#define ROOMS_MAX   10000
+#define USERS       2 /* a room */
 #define BATCH_MAX   1000
 #define DEADLINE_NS INT64_C(10000000000)
 #define CONTENT     "a message of the usual length, say some eighty characters of text, as people write"
@@ -81,7 +81,8 @@ static int64_t cpu_own(void)
 }
 
 struct bench {
-    struct uuid rooms[ROOMS];
+    struct uuid rooms[ROOMS_MAX];
+    uint64_t room_count;
     long postmaster;
     struct config config;
     struct store *store;
@@ -118,9 +119,9 @@ static void prepare_rooms(struct bench *b)
              "select gen_random_uuid(), 'group', 'bench', 'bench', now(), now(), now() from "
              "generate_series(1, %d) "
              "returning id) select id from made",
-             ROOMS);
+             (int)b->room_count);
     r = run(conn, sql);
-    for (int i = 0; i < ROOMS; i++) {
+    for (int i = 0; i < (int)b->room_count; i++) {
         uuid_parse(PQgetvalue(r, i, 0), 36, &b->rooms[i]);
     }
     PQclear(r);
@@ -147,8 +148,8 @@ static void make_items(struct bench *b, size_t count)
         d->content = CONTENT;
         d->content_size = strlen(CONTENT);
         d->body_hash = (int64_t)n;
-        *item = (struct store_item){.room = b->rooms[n * 7919 % ROOMS],
-                                    .user = b->users[n % USERS],
+        *item = (struct store_item){.room = b->rooms[n % b->room_count],
+                                    .user = b->users[n / b->room_count % USERS],
                                     .draft = d,
                                     .created_at_ms = now_ms};
         uuid_make(&item->id, now_ms);
@@ -184,10 +185,14 @@ static void measure(struct bench *b, size_t batch, int64_t seconds)
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        fail("usage", "store_bench DATABASE_URL [SECONDS] [BATCH ...]");
+        fail("usage", "store_bench DATABASE_URL [SECONDS [ROOMS [BATCH ...]]]");
     }
     struct bench *b = calloc(1, sizeof(*b));
     int64_t seconds = argc > 2 ? strtol(argv[2], NULL, 10) : 5;
+    b->room_count = argc > 3 ? (uint64_t)strtol(argv[3], NULL, 10) : 50;
+    if (b->room_count == 0 || b->room_count > ROOMS_MAX) {
+        fail("ROOMS", "1 to 10000");
+    }
     b->config =
         (struct config){.database_url = argv[1], .lock_timeout_ms = 1000, .database_timeout_ms = 10000};
     b->store = store_create(&b->config);
@@ -200,8 +205,8 @@ int main(int argc, char **argv)
         fail("store_connect", e.text);
     }
     static const size_t usual[] = {1, 30, 300};
-    for (int i = 0; i < (argc > 3 ? argc - 3 : 3); i++) {
-        size_t batch = argc > 3 ? (size_t)strtol(argv[i + 3], NULL, 10) : usual[i];
+    for (int i = 0; i < (argc > 4 ? argc - 4 : 3); i++) {
+        size_t batch = argc > 4 ? (size_t)strtol(argv[i + 4], NULL, 10) : usual[i];
         measure(b, batch < BATCH_MAX ? batch : BATCH_MAX, seconds);
     }
     store_destroy(&b->store);

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ITEM_FIELDS 12
+
 struct sort_context {
     const struct store_item *items;
 };
@@ -87,118 +89,54 @@ bool batch_has_mentions(const struct draft *d)
     return d->mentions.size > 2; /* more than [] */
 }
 
-typedef void (*add_fn)(struct params *p, const struct store_item *item);
-
-static void add_id(struct params *p, const struct store_item *item)
+/* The fields of parlor_item, in its order. */
+static void add_item(struct params *p, const struct store_item *item, size_t behind)
 {
+    const struct draft *d = item->draft;
+    params_begin_record(p, ITEM_FIELDS);
     params_add_uuid(p, &item->id);
-}
-
-static void add_room(struct params *p, const struct store_item *item)
-{
     params_add_uuid(p, &item->room);
-}
-
-static void add_sender(struct params *p, const struct store_item *item)
-{
+    params_add_int(p, (int64_t)behind);
     params_add_text(p, item->user, strlen(item->user));
-}
-
-static void add_client_id(struct params *p, const struct store_item *item)
-{
-    params_add_text(p, item->draft->client_message_id, strlen(item->draft->client_message_id));
-}
-
-static void add_type(struct params *p, const struct store_item *item)
-{
-    params_add_text(p, item->draft->type, strlen(item->draft->type));
-}
-
-static void add_content(struct params *p, const struct store_item *item)
-{
-    if (item->draft->content == NULL) {
-        params_add_null(p);
+    params_add_text(p, d->client_message_id, strlen(d->client_message_id));
+    params_add_text(p, d->type, strlen(d->type));
+    if (d->content != NULL) {
+        params_add_text(p, d->content, d->content_size);
     } else {
-        params_add_text(p, item->draft->content, item->draft->content_size);
+        params_add_null(p, PARAMS_TEXT);
     }
-}
-
-static void add_mentions(struct params *p, const struct store_item *item)
-{
-    if (batch_has_mentions(item->draft)) {
-        params_add_jsonb(p, item->draft->mentions.data, item->draft->mentions.size);
+    if (batch_has_mentions(d)) {
+        params_add_jsonb(p, d->mentions.data, d->mentions.size);
     } else {
-        params_add_null(p);
+        params_add_null(p, PARAMS_JSONB);
     }
-}
-
-static void add_reply(struct params *p, const struct store_item *item)
-{
-    if (item->draft->has_reply) {
-        params_add_uuid(p, &item->draft->reply_to);
+    if (d->has_reply) {
+        params_add_uuid(p, &d->reply_to);
     } else {
-        params_add_null(p);
+        params_add_null(p, PARAMS_UUID);
     }
-}
-
-static void add_time(struct params *p, const struct store_item *item)
-{
     params_add_time(p, item->created_at_ms);
+    params_add_int(p, d->body_hash);
+    params_add_int(p, d->attachment_count);
+    params_end_record(p);
 }
 
-static void add_hash(struct params *p, const struct store_item *item)
+static void fill_items(struct batch *b, const struct store_item *items, size_t count)
 {
-    params_add_int(p, item->draft->body_hash);
-}
-
-static void add_attachments(struct params *p, const struct store_item *item)
-{
-    params_add_int(p, item->draft->attachment_count);
-}
-
-static void add_column(struct batch *b, const struct store_item *items, size_t count, enum params_type type,
-                       add_fn add)
-{
-    params_begin(&b->items, type, count);
-    for (size_t i = 0; i < count; i++) {
-        add(&b->items, &items[b->order[i]]);
-    }
-}
-
-static void add_behind(struct batch *b, const struct store_item *items, size_t count)
-{
-    params_begin(&b->items, PARAMS_INT8, count);
+    params_clear(&b->items);
+    params_begin_records(&b->items, b->item_oid, count);
     for (size_t start = 0, end; start < count; start = end) {
         end = batch_run_end(b, items, count, start);
         for (size_t i = start; i < end; i++) {
-            params_add_int(&b->items, (int64_t)(end - 1 - i));
+            add_item(&b->items, &items[b->order[i]], end - 1 - i);
         }
-    }
-}
-
-static void fill_items(struct batch *b, const struct store_item *items, size_t count, bool careful)
-{
-    params_clear(&b->items);
-    add_column(b, items, count, PARAMS_UUID, add_id);
-    add_column(b, items, count, PARAMS_UUID, add_room);
-    add_behind(b, items, count);
-    add_column(b, items, count, PARAMS_TEXT, add_sender);
-    add_column(b, items, count, PARAMS_TEXT, add_client_id);
-    add_column(b, items, count, PARAMS_TEXT, add_type);
-    add_column(b, items, count, PARAMS_TEXT, add_content);
-    add_column(b, items, count, PARAMS_JSONB, add_mentions);
-    add_column(b, items, count, PARAMS_UUID, add_reply);
-    add_column(b, items, count, PARAMS_TIME, add_time);
-    add_column(b, items, count, PARAMS_INT8, add_hash);
-    if (careful) {
-        add_column(b, items, count, PARAMS_INT8, add_attachments);
     }
 }
 
 void batch_fill(struct batch *b, const struct store_item *items, size_t count, bool careful)
 {
     fill_lock(b, items, count, careful);
-    fill_items(b, items, count, careful);
+    fill_items(b, items, count);
 }
 
 void batch_finish(struct batch *b)

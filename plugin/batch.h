@@ -17,6 +17,7 @@ struct batch {
     size_t order_capacity;
     struct params lock;  /* what the locking statement takes */
     struct params items; /* what the inserting statement takes */
+    uint32_t item_oid;   /* of the type parlor_item; asked for at each connection */
 };
 
 void batch_finish(struct batch *b);

@@ -31,48 +31,89 @@ void params_finish(struct params *p)
     buf_finish(&p->bytes);
 }
 
-void params_begin(struct params *p, enum params_type type, size_t count)
+static void begin_array(struct params *p, uint32_t type_oid, size_t count)
 {
     p->offsets[p->count++] = p->bytes.size;
     put_int32(p, 1);
     put_int32(p, 1); /* the server looks at the elements themselves */
-    put_int32(p, type_oids[type]);
+    put_int32(p, type_oid);
     put_int32(p, (uint32_t)count);
     put_int32(p, 1);
 }
 
-void params_add_null(struct params *p)
+void params_begin(struct params *p, enum params_type type, size_t count)
 {
-    put_int32(p, UINT32_MAX);
+    p->records = false;
+    begin_array(p, type_oids[type], count);
+}
+
+void params_begin_records(struct params *p, uint32_t type_oid, size_t count)
+{
+    p->records = true;
+    begin_array(p, type_oid, count);
+}
+
+/* A record is an element with a length that is known at its end only: params_end_record sets it. */
+void params_begin_record(struct params *p, unsigned fields)
+{
+    p->record = p->bytes.size;
+    put_int32(p, 0);
+    put_int32(p, fields);
+}
+
+void params_end_record(struct params *p)
+{
+    uint32_t size = htobe32((uint32_t)(p->bytes.size - p->record - sizeof(uint32_t)));
+    memcpy(p->bytes.data + p->record, &size, sizeof(size));
+}
+
+/* A record's field has its type before its length. */
+static void put_head(struct params *p, enum params_type type, uint32_t size)
+{
+    if (p->records) {
+        put_int32(p, type_oids[type]);
+    }
+    put_int32(p, size);
+}
+
+void params_add_null(struct params *p, enum params_type type)
+{
+    put_head(p, type, UINT32_MAX);
 }
 
 void params_add_uuid(struct params *p, const struct uuid *id)
 {
-    put_int32(p, sizeof(id->bytes));
+    put_head(p, PARAMS_UUID, sizeof(id->bytes));
     buf_put(&p->bytes, id->bytes, sizeof(id->bytes));
 }
 
 void params_add_text(struct params *p, const char *text, size_t size)
 {
-    put_int32(p, (uint32_t)size);
+    put_head(p, PARAMS_TEXT, (uint32_t)size);
     buf_put(&p->bytes, text, size);
+}
+
+static void put_int64(struct params *p, int64_t value)
+{
+    uint64_t big = htobe64((uint64_t)value);
+    buf_put(&p->bytes, &big, sizeof(big));
 }
 
 void params_add_int(struct params *p, int64_t value)
 {
-    uint64_t big = htobe64((uint64_t)value);
-    put_int32(p, sizeof(big));
-    buf_put(&p->bytes, &big, sizeof(big));
+    put_head(p, PARAMS_INT8, sizeof(value));
+    put_int64(p, value);
 }
 
 void params_add_time(struct params *p, int64_t wall_ms)
 {
-    params_add_int(p, (wall_ms - EPOCH_2000_MS) * 1000);
+    put_head(p, PARAMS_TIME, sizeof(wall_ms));
+    put_int64(p, (wall_ms - EPOCH_2000_MS) * 1000);
 }
 
 void params_add_jsonb(struct params *p, const char *json, size_t size)
 {
-    put_int32(p, (uint32_t)size + 1);
+    put_head(p, PARAMS_JSONB, (uint32_t)size + 1);
     buf_put_byte(&p->bytes, 1); /* the version of jsonb's wire form; the text follows */
     buf_put(&p->bytes, json, size);
 }

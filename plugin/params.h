@@ -1,6 +1,6 @@
-/* Arrays as binary parameters of a PostgreSQL statement: one array a column, one element a message.
+/* Arrays, of plain values or of records, as binary parameters of a PostgreSQL statement.
  *
- * Flow:   store -> params_begin, params_add_* for each element -> params_end -> PQsendQueryPrepared.
+ * Flow:   store -> params_begin, params_add_* for each value -> params_end -> PQsendQueryPrepared.
  * Thread: one owner.
  * Owns:   one buffer for all arrays, until params_finish. */
 #ifndef PARLOR_PLUGIN_PARAMS_H
@@ -22,6 +22,8 @@ struct params {
     struct buf bytes;
     size_t offsets[PARAMS_MAX];
     int count;
+    bool records;  /* the open array is one of records */
+    size_t record; /* where the open record begins */
     /* for PQsendQueryPrepared, set by params_end */
     const char *values[PARAMS_MAX];
     int sizes[PARAMS_MAX];
@@ -33,7 +35,13 @@ void params_finish(struct params *p);
 
 /* Opens the next array, of `count` elements, each added by exactly one params_add_*. */
 void params_begin(struct params *p, enum params_type type, size_t count);
-void params_add_null(struct params *p);
+/* Opens an array of `count` records of a composite type, whose number in pg_type is type_oid; each record
+ * stands between params_begin_record, with the number of its fields, and params_end_record, fields in the
+ * type's order. */
+void params_begin_records(struct params *p, uint32_t type_oid, size_t count);
+void params_begin_record(struct params *p, unsigned fields);
+void params_end_record(struct params *p);
+void params_add_null(struct params *p, enum params_type type);
 void params_add_uuid(struct params *p, const struct uuid *id);
 void params_add_text(struct params *p, const char *text, size_t size);
 void params_add_int(struct params *p, int64_t value);

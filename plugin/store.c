@@ -414,6 +414,17 @@ static int prepare_all(struct store *store, int64_t timeout_ms, struct error *e)
     return ok;
 }
 
+static int read_item_oid(struct store *store, int64_t timeout_ms, struct error *e)
+{
+    PGresult *r = db_exec(store->conn, "select 'parlor_item'::regtype::oid", 0, NULL, timeout_ms, e);
+    if (r == NULL) {
+        return -1;
+    }
+    store->batch.item_oid = (uint32_t)strtoul(PQgetvalue(r, 0, 0), NULL, 10);
+    PQclear(r);
+    return 0;
+}
+
 /* A batch of an earlier process may have been stored without its watermarks: the messages of the newest
  * seconds tell. It may fail (a right, a timeout): a watermark that is a message behind is no reason to stay
  * away. */
@@ -494,7 +505,7 @@ static int set_up(struct store *store, int64_t deadline_ns, struct error *e)
     char identity[64];
     int64_t timeout_ms = (deadline_ns - clock_mono_ns()) / 1000000 + 1;
     if (db_check(store->conn, e) != 0 || read_identity(store, identity, timeout_ms, e) != 0 ||
-        prepare_all(store, timeout_ms, e) != 0) {
+        read_item_oid(store, timeout_ms, e) != 0 || prepare_all(store, timeout_ms, e) != 0) {
         return -1;
     }
     if (!store->rederived) {

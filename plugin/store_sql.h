@@ -27,13 +27,7 @@
     "from unnest($1::uuid[], $2::int8[], $3::timestamptz[]) i (id, count, at) where r.id = i.id "            \
     "returning r.id, r.last_seq"
 
-/* `behind`: how many of its room come after it in this batch. */
-#define SQL_ITEMS                                                                                            \
-    "unnest($1::uuid[], $2::uuid[], $3::int8[], $4::text[], $5::text[], $6::text[], $7::text[], "            \
-    "$8::jsonb[], $9::uuid[], $10::timestamptz[], $11::int8[])"
-#define SQL_ITEM_COLUMNS                                                                                     \
-    "id, room_id, behind, sender_id, client_message_id, type, content, mentions, reply_to_id, created_at, "  \
-    "body_hash"
+#define SQL_ITEMS "unnest($1::parlor_item[])"
 #define SQL_STORED_COLUMNS                                                                                   \
     "seq, id, room_id, sender_id, client_message_id, type, content, mentions, reply_to_id, created_at, "     \
     "body_hash"
@@ -44,7 +38,7 @@
     "(select from chat_messages m where m.id = i.reply_to_id and m.room_id = i.room_id)) "                   \
     "then r.last_seq - i.behind end, i.id, i.room_id, i.sender_id, i.client_message_id, i.type, i.content, " \
     "i.mentions, i.reply_to_id, i.created_at, i.body_hash "                                                  \
-    "from " SQL_ITEMS " i (" SQL_ITEM_COLUMNS ") left join chat_rooms r on r.id = i.room_id "                \
+    "from " SQL_ITEMS " i left join chat_rooms r on r.id = i.room_id "                                       \
     "left join chat_participants p on p.room_id = i.room_id and p.user_id = i.sender_id"
 
 #define SQL_CAREFUL_LOCK                                                                                     \
@@ -52,7 +46,7 @@
     "join chat_rooms r on r.id = i.id for update of r"
 
 /* For each item in its order: verdict, seq, and the message that was stored before under the same
- * clientMessageId, if there is one. $12: how many attachments it names. */
+ * clientMessageId, if there is one. */
 #define SQL_CAREFUL_INSERT                                                                                   \
     "with checked as materialized (select i.*, r.last_seq as base, case "                                    \
     "when old.id = i.id then 1 "                                                                             \
@@ -66,8 +60,8 @@
     "old.content as old_content, old.mentions::text as old_mentions, "                                       \
     "old.attachments::text as old_attachments, old.reply_to_id as old_reply_to_id, "                         \
     "old.created_at as old_created_at, old.edited_at as old_edited_at, old.deleted_at as old_deleted_at "    \
-    "from rows from (" SQL_ITEMS ", unnest($12::int8[])) with ordinality "                                   \
-    "i (" SQL_ITEM_COLUMNS ", attachments, n) left join chat_rooms r on r.id = i.room_id "                   \
+    "from (select c.*, row_number() over () as n from " SQL_ITEMS                                            \
+    " c) i left join chat_rooms r on r.id = i.room_id "                                                      \
     "left join chat_participants p on p.room_id = i.room_id and p.user_id = i.sender_id "                    \
     "left join chat_messages old on old.room_id = i.room_id and old.sender_id = i.sender_id "                \
     "and old.client_message_id = i.client_message_id "                                                       \

@@ -64,6 +64,22 @@ create table chat_messages (
     constraint chat_messages_client unique (room_id, sender_id, client_message_id)
 );
 
+-- One message on its way in. A batch comes as an array of these: one value to take apart, not one a column.
+create type parlor_item as (
+    id                uuid,
+    room_id           uuid,
+    behind            bigint,                           -- how many of its room come after it in the batch
+    sender_id         text,
+    client_message_id text,
+    type              text,
+    content           text,
+    mentions          jsonb,
+    reply_to_id       uuid,
+    created_at        timestamptz,
+    body_hash         bigint,
+    attachments       bigint                            -- how many it names
+);
+
 -- The membership log. Versions are 1, 2, 3, ... in the order of the commits: the one row of the head is updated,
 -- and so stays locked, until its transaction ends. Triggers write it, so that no change can go by it unseen.
 create table chat_membership_head (
