@@ -104,8 +104,8 @@ int db_schema_version(void)
 static int check_settings(const PGresult *r, struct error *e)
 {
     if (strtol(PQgetvalue(r, 0, 0), NULL, 10) < SERVER_VERSION_MIN) {
-        return error_set(e, ERROR_INVALID, "unsafe_database", "PostgreSQL %s is too old: 13 or newer is needed",
-                         PQgetvalue(r, 0, 1));
+        return error_set(e, ERROR_INVALID, "unsafe_database",
+                         "PostgreSQL %s is too old: 13 or newer is needed", PQgetvalue(r, 0, 1));
     }
     if (strcmp(PQgetvalue(r, 0, 2), "on") != 0) {
         return error_set(e, ERROR_INVALID, "unsafe_database",
@@ -141,9 +141,10 @@ static int check_schema(PGconn *conn, bool any, struct error *e)
                          version, db_schema_version());
     }
     if (version > db_schema_version()) {
-        return error_set(e, ERROR_INVALID, "schema_too_new",
-                         "the database's schema is at version %ld and this build knows only %d: update Parlor",
-                         version, db_schema_version());
+        return error_set(
+            e, ERROR_INVALID, "schema_too_new",
+            "the database's schema is at version %ld and this build knows only %d: update Parlor", version,
+            db_schema_version());
     }
     return 0;
 }
@@ -162,6 +163,22 @@ int db_check(PGconn *conn, struct error *e)
     int ok = check_settings(r, e);
     PQclear(r);
     return ok != 0 ? -1 : check_schema(conn, migrated, e);
+}
+
+int db_identity(PGconn *conn, char out[DB_IDENTITY_SIZE], int64_t timeout_ms, struct error *e)
+{
+    PGresult *r =
+        db_exec(conn,
+                "select system_identifier || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) "
+                "from pg_control_system()",
+                0, NULL, timeout_ms, e);
+    if (r == NULL) {
+        return -1;
+    }
+    out[0] = '\0';
+    strncat(out, PQgetvalue(r, 0, 0), DB_IDENTITY_SIZE - 1);
+    PQclear(r);
+    return 0;
 }
 
 PGresult *db_result(PGconn *conn, int64_t deadline_ns, bool *timed_out_out)
@@ -234,8 +251,9 @@ int db_error(PGconn *conn, const PGresult *result, struct error *e)
         }
     }
     if (PQstatus(conn) == CONNECTION_BAD || state == NULL || strncmp(state, "57P", 3) == 0) {
-        return error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "the connection to the database broke: %s",
-                         message);
+        return error_set(e, ERROR_UNAVAILABLE, "database_unavailable",
+                         "the connection to the database broke: %s", message);
     }
-    return error_set(e, ERROR_INTERNAL, "internal", "the database refused a statement: %s (%s)", message, state);
+    return error_set(e, ERROR_INTERNAL, "internal", "the database refused a statement: %s (%s)", message,
+                     state);
 }

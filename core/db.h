@@ -22,15 +22,22 @@ PGconn *db_connect(const char *url, const char *application_name, int64_t timeou
  * `schema_too_new`, `unsafe_database`, or UNAVAILABLE. */
 int db_check(PGconn *conn, struct error *e);
 
+#define DB_IDENTITY_SIZE 64
+
+/* What tells one database from another, and a database from its own past: the cluster's system identifier, a
+ * slash, and its timeline. 0, or -1 as db_exec. */
+int db_identity(PGconn *conn, char out[DB_IDENTITY_SIZE], int64_t timeout_ms, struct error *e);
+
 /* The newest migration's number of this build. */
 int db_schema_version(void);
 
 /* Sends nothing; waits until one result of what was sent is there or the deadline (clock_mono_ns) passes.
- * NULL with *timed_out_out set on timeout. The result is the caller's, for PQclear. */
+ * NULL with *timed_out_out set on timeout: the connection still owes the answer and is good for nothing else,
+ * so PQfinish it. The result is the caller's, for PQclear. */
 PGresult *db_result(PGconn *conn, int64_t deadline_ns, bool *timed_out_out);
 
-/* Runs one statement with text parameters and waits at most timeout_ms. NULL with e filled unless it gave
- * rows or a command's completion. */
+/* Runs one statement with text parameters and waits at most timeout_ms (past which the connection is of no
+ * more use). NULL with e filled unless it gave rows or a command's completion. */
 PGresult *db_exec(PGconn *conn, const char *sql, int count, const char *const *values, int64_t timeout_ms,
                   struct error *e);
 

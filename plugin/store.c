@@ -30,7 +30,7 @@ struct store {
     unsigned careful_left;
     struct watermarks *own_reads; /* not yet written */
     struct watermarks *seen;      /* last seqs of rooms stored to, to know a database that lost something */
-    char identity[64];            /* of the database that `seen` is of; "" before the first */
+    char identity[DB_IDENTITY_SIZE]; /* of the database that `seen` is of; "" before the first */
     int64_t flushed_ns;
     bool rederived; /* tried once, at the first connection */
 };
@@ -436,18 +436,6 @@ static void rederive_watermarks(struct store *store, int64_t timeout_ms)
     }
 }
 
-static int read_identity(struct store *store, char out[static 64], int64_t timeout_ms, struct error *e)
-{
-    PGresult *r = db_exec(store->conn, SQL_IDENTITY, 0, NULL, timeout_ms, e);
-    if (r == NULL) {
-        return -1;
-    }
-    out[0] = '\0';
-    strncat(out, PQgetvalue(r, 0, 0), 63);
-    PQclear(r);
-    return 0;
-}
-
 /* The same cluster: everything before the slash of an identity. */
 static bool same_system(const char *a, const char *b)
 {
@@ -502,9 +490,9 @@ static int compare_past(struct store *store, const char *identity, int64_t deadl
 
 static int set_up(struct store *store, int64_t deadline_ns, struct error *e)
 {
-    char identity[64];
+    char identity[DB_IDENTITY_SIZE];
     int64_t timeout_ms = (deadline_ns - clock_mono_ns()) / 1000000 + 1;
-    if (db_check(store->conn, e) != 0 || read_identity(store, identity, timeout_ms, e) != 0 ||
+    if (db_check(store->conn, e) != 0 || db_identity(store->conn, identity, timeout_ms, e) != 0 ||
         read_item_oid(store, timeout_ms, e) != 0 || prepare_all(store, timeout_ms, e) != 0) {
         return -1;
     }

@@ -103,11 +103,6 @@ enum store_verdict {
     VERDICT_NO_ATTACHMENT
 };
 
-/* What tells one database from another, and a database from its own past. */
-#define SQL_IDENTITY                                                                                         \
-    "select s.system_identifier || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) "              \
-    "from pg_control_system() s"
-
 /* Rooms, and the last seq seen in each: those that have gone back. */
 #define SQL_LOST                                                                                             \
     "select r.id from unnest($1::uuid[], $2::int8[]) i (id, seq) join chat_rooms r on r.id = i.id "          \
