@@ -1,0 +1,106 @@
+#include "plugin/acl.h"
+
+#include "plugin/ingress.h"
+
+#include <string.h>
+
+#define REFUSED_LINES_PER_S 10
+#define UNREAD_LINES_PER_S  1 /* a subscription that outlives its right is refused with every message */
+
+struct subject acl_subject(const struct plugin *p, const struct client *client)
+{
+    bool alive = client->connected && p->now_s < client->expires_at_s;
+    return (struct subject){.user = client->person->user,
+                            .user_size = client->person->size,
+                            .role = client->role,
+                            .connected = alive};
+}
+
+struct acl_refusal acl_refusal(const struct plugin *p, enum rule rule)
+{
+    if (rule == RULE_NOT_MEMBER && (p->stale || !p->loaded))
+        return (struct acl_refusal){ERROR_UNAVAILABLE, "unavailable",
+                                    "memberships can't be read now; send it again in a while"};
+    if (rule == RULE_NOT_MEMBER)
+        return (struct acl_refusal){ERROR_NOT_FOUND, "room_not_found", "there is no such room for you"};
+    return (struct acl_refusal){ERROR_DENIED, rule_name(rule), rule_text(rule)};
+}
+
+void acl_log(struct plugin *p, const char *user, const char *client_id, const char *what, const char *topic,
+             const char *rule)
+{
+    unsigned held;
+    bool reading = strcmp(what, "read") == 0;
+    struct log_limit *limit = reading ? &p->unread_lines : &p->refused_lines;
+    if (log_limit_pass(limit, reading ? UNREAD_LINES_PER_S : REFUSED_LINES_PER_S, p->now_ns, &held))
+        log_warn("acl", "refused %s user=%s client=%s topic=%.200s rule=%s (%u more not shown)", what,
+                 user == NULL ? "" : user, client_id == NULL ? "" : client_id, topic, rule, held);
+}
+
+static const char *access_name(enum access access)
+{
+    return access == ACCESS_READ ? "read" : access == ACCESS_WRITE ? "write" : "subscribe";
+}
+
+/* Outside the prefix: by option. `$` topics ($SYS, $CONTROL) are never opened by it. */
+static int outside(const struct plugin *p, const char *topic)
+{
+    bool system = topic[0] == '$' && strncmp(topic, "$share/", 7) != 0;
+    return p->config->outside_prefix == OUTSIDE_ALLOW && !system ? BROKER_OK : BROKER_DEFER;
+}
+
+/* A client without a token has no identity under the prefix. What it may subscribe to outside is for the
+ * broker's other rules to say, `#` too: what lies under the prefix is not delivered to it. */
+static int check_foreign(struct plugin *p, const struct mosquitto_evt_acl_check *event, enum access access,
+                         const struct topic *topic)
+{
+    if (topic->kind == TOPIC_OUTSIDE)
+        return outside(p, event->topic);
+    acl_log(p, mosquitto_client_username(event->client), mosquitto_client_id(event->client),
+            access_name(access), event->topic, "no_token");
+    return BROKER_DENIED;
+}
+
+/* An offline record's pointer counts only with the id and the user that the broker gives for it. */
+static bool is_still(const struct client *client, const struct mosquitto *handle)
+{
+    if (client->connected || client->replaced)
+        return true;
+    const char *id = mosquitto_client_id(handle), *user = mosquitto_client_username(handle);
+    return id != NULL && user != NULL && strcmp(id, client->id) == 0 &&
+           strcmp(user, client->person->user) == 0;
+}
+
+static int deny(struct plugin *p, const struct mosquitto_evt_acl_check *event, enum access access,
+                const struct topic *topic, const struct client *client, enum rule rule)
+{
+    acl_log(p, client->person->user, client->id, access_name(access), event->topic, rule_name(rule));
+    if (access == ACCESS_WRITE && client->connected && client->role != ROLE_SERVICE) {
+        struct acl_refusal refusal = acl_refusal(p, rule);
+        ingress_refuse(p, client, topic, event->payload, event->payloadlen, &refusal);
+    }
+    return BROKER_DENIED;
+}
+
+int acl_check(struct plugin *p, const struct mosquitto_evt_acl_check *event)
+{
+    struct topic filter;
+    const struct topic *topic = &filter;
+    enum access access = ACCESS_SUBSCRIBE;
+    if (event->access == MOSQ_ACL_UNSUBSCRIBE)
+        return BROKER_OK;
+    if (event->access == MOSQ_ACL_SUBSCRIBE) {
+        filter = filter_parse(p->config->prefix, event->topic);
+    } else {
+        access = event->access == MOSQ_ACL_READ ? ACCESS_READ : ACCESS_WRITE;
+        topic = plugin_topic(p, event->topic);
+    }
+    const struct client *client = clients_find(p->clients, event->client);
+    if (client == NULL || client->person == NULL || !is_still(client, event->client))
+        return check_foreign(p, event, access, topic);
+    struct subject who = acl_subject(p, client);
+    struct verdict verdict = access_topic(&who, access, topic, p->members, p->stale);
+    if (!verdict.allowed)
+        return deny(p, event, access, topic, client, verdict.rule);
+    return verdict.rule == RULE_OUTSIDE_PREFIX ? outside(p, event->topic) : BROKER_OK;
+}

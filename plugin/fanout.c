@@ -1,0 +1,131 @@
+#include "plugin/fanout.h"
+
+#include "plugin/item.h"
+#include "plugin/membership.h"
+
+#include <string.h>
+
+#define STATE_EVERY_NS PLUGIN_NS_PER_S
+#define FRESH_NS       (3 * PLUGIN_NS_PER_S) /* the log is read once a second: a database that answers is newer */
+
+void fanout_packet(void *context, const char *name, const char *packet, size_t size)
+{
+    struct plugin *p = context;
+    char topic[TOPIC_TEXT_MAX];
+    topic_format_service(topic, p->config->prefix, TOPIC_SERVICE_OUT, name);
+    plugin_publish(p, topic, packet, size, 0);
+}
+
+static void send_ack(struct plugin *p, const struct result *result)
+{
+    char topic[TOPIC_TEXT_MAX];
+    if (result->ack_size == 0)
+        return;
+    topic_format_user(topic, p->config->prefix, result->user, TOPIC_USER_ACKS, NULL);
+    plugin_publish(p, topic, result->ack, result->ack_size, 1);
+}
+
+static void put_answer(struct plugin *p, struct node *node, enum wire_type type, const struct result *result)
+{
+    struct wire_record record = {.type = type,
+                                 .request = node->link == result->link ? result->request : 0,
+                                 .room = result->room,
+                                 .seq = result->seq,
+                                 .error_code = (unsigned)result->code,
+                                 .word = result->word,
+                                 .word_size = strlen(result->word),
+                                 .payload = result->body,
+                                 .payload_size = result->body_size};
+    nodes_put(&p->nodes, node, &record);
+}
+
+/* Every node that watches the room gets the message; the one that sent it gets its answer in any case. */
+static void send_message(struct plugin *p, const struct result *result)
+{
+    char topic[TOPIC_TEXT_MAX];
+    topic_format_room(topic, p->config->prefix, &result->room, TOPIC_ROOM_MESSAGES, NULL);
+    plugin_publish(p, topic, result->body, result->body_size, 1);
+    for (struct node *node = p->nodes.list; node < p->nodes.list + NODES_MAX; node++) {
+        if (!node->used)
+            continue;
+        if (node_watches(node, &result->room))
+            put_answer(p, node, WIRE_MESSAGE, result);
+        else if (node->link == result->link)
+            put_answer(p, node, WIRE_STORED, result);
+    }
+}
+
+static void send_answer(struct plugin *p, enum wire_type type, const struct result *result)
+{
+    struct node *node = result->link == LINK_NONE ? NULL : nodes_by_link(&p->nodes, result->link);
+    if (node != NULL)
+        put_answer(p, node, type, result);
+}
+
+static void send_result(struct plugin *p, const struct result *result)
+{
+    switch (result->kind) {
+    case RESULT_STORED:
+        send_message(p, result);
+        break;
+    case RESULT_REPLAYED:
+        send_answer(p, WIRE_STORED, result);
+        break;
+    case RESULT_REJECTED:
+        send_answer(p, WIRE_REJECTED, result);
+        break;
+    case RESULT_MEMBERS:
+        membership_apply(p, result->batch);
+        return;
+    }
+    send_ack(p, result);
+}
+
+/* STATE: at a HELLO, at each change, and once a second. It follows, in the same packet or a later one, what
+ * was published under the version before. */
+static void put_states(struct plugin *p)
+{
+    int64_t version = members_version(p->members);
+    bool up = writer_database_up(p->writer) && p->now_ns - members_fresh_ns(p->members) < FRESH_NS;
+    bool news = version != p->told_version || up != p->told_up || p->now_ns - p->told_ns >= STATE_EVERY_NS;
+    struct wire_record state = {.type = WIRE_STATE, .boot = p->boot, .version = version, .database_up = up};
+    for (struct node *node = p->nodes.list; node < p->nodes.list + NODES_MAX; node++) {
+        if (!node->used || (!news && !node->greeted))
+            continue;
+        node->greeted = false;
+        nodes_put(&p->nodes, node, &state);
+    }
+    if (news) {
+        p->told_version = version;
+        p->told_up = up;
+        p->told_ns = p->now_ns;
+    }
+}
+
+static struct result *take_all(struct plugin *p)
+{
+    return (struct result *)(void *)queue_take(p->results);
+}
+
+void fanout_drain(struct plugin *p)
+{
+    struct result *result = take_all(p);
+    while (result != NULL) {
+        struct result *next = (struct result *)(void *)result->node.next;
+        send_result(p, result);
+        result_destroy(&result);
+        result = next;
+    }
+    put_states(p);
+    nodes_flush(&p->nodes);
+}
+
+void fanout_discard(struct plugin *p)
+{
+    struct result *result = take_all(p);
+    while (result != NULL) {
+        struct result *next = (struct result *)(void *)result->node.next;
+        result_destroy(&result);
+        result = next;
+    }
+}

@@ -1,0 +1,236 @@
+/* A consumed message goes on through the broker as an empty one on a private topic that nobody can read:
+ * the topic's text is overwritten in place, the payload taken away (the broker frees the one it had). The
+ * client gets its PUBACK, which says that the broker has it; what became of it comes on `acks`. */
+#include "plugin/ingress.h"
+
+#include "core/clock.h"
+#include "plugin/auth.h"
+
+#include <string.h>
+
+#define REFUSED_PAYLOAD_FACTOR 4 /* a payload up to so many times the limit is searched for its id */
+#define TYPING_PER_S           1
+#define TYPING_BURST           3 /* started, stopped, started */
+
+static void consume(struct mosquitto_evt_message *event)
+{
+    memcpy(event->topic, TOPIC_PRIVATE_TEXT, sizeof TOPIC_PRIVATE_TEXT);
+    event->payload = NULL;
+    event->payloadlen = 0;
+    event->retain = false;
+}
+
+static bool within_rate(struct plugin *p, const char *user, size_t size)
+{
+    return !p->config->limits || rates_take(p->sends, bytes_hash(user, size), p->config->sends_per_s,
+                                            p->config->sends_burst, clock_mono_ns());
+}
+
+static const struct acl_refusal too_large = {ERROR_LIMIT, "payload_too_large",
+                                             "the payload is larger than payload_bytes_max"};
+static const struct acl_refusal too_fast = {ERROR_LIMIT, "rate_limited",
+                                            "too many messages; send it again more slowly"};
+static const struct acl_refusal busy = {ERROR_UNAVAILABLE, "busy",
+                                        "too many messages are waiting; send it again in a while"};
+static const struct acl_refusal not_served = {ERROR_INVALID, "unknown_topic", "this topic is not served"};
+
+static void item_refuse(struct plugin *p, struct item *item, const struct acl_refusal *refusal)
+{
+    item->code = refusal->code;
+    item->word = refusal->word;
+    item->text = refusal->text;
+    writer_refuse(p->writer, item);
+}
+
+void ingress_refuse(struct plugin *p, const struct client *client, const struct topic *topic,
+                    const void *payload, size_t size, const struct acl_refusal *refusal)
+{
+    if (size > (size_t)p->config->payload_bytes_max * REFUSED_PAYLOAD_FACTOR ||
+        topic->kind == TOPIC_USER_TOKEN)
+        size = 0;
+    const struct person *person = client->person;
+    if (refusal != &too_fast && !within_rate(p, person->user, person->size))
+        return;
+    item_refuse(p, item_make(person->user, person->size, "", 0, payload, size), refusal);
+}
+
+/* The user that speaks: the topic's last level, which access has compared with the client (or the service
+ * may speak for). */
+static void on_send(struct plugin *p, const struct client *client, const struct topic *topic,
+                    const struct mosquitto_evt_message *event)
+{
+    const struct topic_part *user = &topic->speaker;
+    size_t size = event->payloadlen;
+    if (size > (size_t)p->config->payload_bytes_max) {
+        ingress_refuse(p, client, topic, event->payload, size, &too_large);
+        return;
+    }
+    struct item *item = item_make(user->text, user->size, "", 0, event->payload, size);
+    item->room = topic->id;
+    item->arrived_ns = clock_mono_ns();
+    if (!within_rate(p, user->text, user->size))
+        item_refuse(p, item, &too_fast);
+    else if (!writer_submit(p->writer, item))
+        item_refuse(p, item, &busy);
+}
+
+/* Typing passes straight through to the room; it is small, never retained, and not too often. */
+static int on_typing(struct plugin *p, const struct client *client, const struct topic *topic,
+                     struct mosquitto_evt_message *event)
+{
+    event->retain = false;
+    if (event->payloadlen > TYPING_BYTES_MAX) {
+        ingress_refuse(p, client, topic, NULL, 0, &too_large);
+        return BROKER_DENIED;
+    }
+    uint64_t key = uuid_hash(&topic->id) ^ bytes_hash(topic->speaker.text, topic->speaker.size);
+    if (p->config->limits && !rates_take(p->typing, key, TYPING_PER_S, TYPING_BURST, clock_mono_ns()))
+        consume(event);
+    return BROKER_OK;
+}
+
+/* Packets of the service. */
+
+static void node_reject(struct plugin *p, struct node *node, uint64_t request,
+                        const struct acl_refusal *refusal)
+{
+    struct wire_record record = {.type = WIRE_REJECTED,
+                                 .request = request,
+                                 .error_code = (unsigned)refusal->code,
+                                 .word = refusal->word,
+                                 .word_size = strlen(refusal->word),
+                                 .payload = refusal->text,
+                                 .payload_size = strlen(refusal->text)};
+    nodes_put(&p->nodes, node, &record);
+}
+
+/* The rule for the same publish by the user itself. */
+static struct verdict may_send(const struct plugin *p, const struct wire_record *record, const char *user)
+{
+    struct topic topic = {
+        .kind = TOPIC_ROOM_SEND, .id = record->room, .speaker = {.text = user, .size = record->user_size}};
+    struct subject who = {.user = user, .user_size = record->user_size, .role = ROLE_USER, .connected = true};
+    return access_topic(&who, ACCESS_WRITE, &topic, p->members, p->stale);
+}
+
+static void on_node_send(struct plugin *p, struct node *node, const struct wire_record *record)
+{
+    char user[USER_ID_MAX + 1];
+    if (!user_id_valid(record->user, record->user_size)) {
+        log_warn("ingress", "node %s speaks for a malformed user", node->name);
+        node_reject(p, node, record->request, &not_served);
+        return;
+    }
+    memcpy(user, record->user, record->user_size);
+    user[record->user_size] = '\0';
+    struct verdict verdict = may_send(p, record, user);
+    if (!verdict.allowed) {
+        struct acl_refusal refusal = acl_refusal(p, verdict.rule);
+        acl_log(p, user, node->name, "send", "", rule_name(verdict.rule));
+        node_reject(p, node, record->request, &refusal);
+    } else if (record->payload_size > (size_t)p->config->payload_bytes_max) {
+        node_reject(p, node, record->request, &too_large);
+    } else if (!within_rate(p, user, record->user_size)) {
+        node_reject(p, node, record->request, &too_fast);
+    } else {
+        struct item *item = item_make(user, record->user_size, record->fallback_id, record->fallback_id_size,
+                                      record->payload, record->payload_size);
+        item->room = record->room;
+        item->arrived_ns = clock_mono_ns();
+        item->link = node->link;
+        item->request = record->request;
+        if (!writer_submit(p->writer, item)) {
+            node_reject(p, node, record->request, &busy);
+            item_destroy(&item);
+        }
+    }
+}
+
+static void on_node_watch(struct plugin *p, struct node *node, const struct wire_record *record)
+{
+    if (!node_watch(node, &record->room)) {
+        log_warn("ingress", "node %s watches %d rooms, the most it may", node->name, NODE_WATCHED_MAX);
+        return;
+    }
+    nodes_put(&p->nodes, node, &(struct wire_record){.type = WIRE_WATCHED, .room = record->room});
+}
+
+/* One record; returns the node, which a HELLO makes. */
+static struct node *on_record(struct plugin *p, const struct client *client, const struct topic *topic,
+                              struct node *node, const struct wire_record *record)
+{
+    if (record->type == WIRE_HELLO) {
+        node = nodes_hello(&p->nodes, topic->request.text, topic->request.size, client->handle);
+        if (node == NULL)
+            log_error("ingress", "client %s: there are %d nodes already", client->id, NODES_MAX);
+        else
+            log_info("ingress", "node %s is linked", node->name);
+    } else if (node == NULL) {
+        log_warn("ingress", "client %s sent a record before its HELLO", client->id);
+    } else if (record->type == WIRE_SEND) {
+        on_node_send(p, node, record);
+    } else if (record->type == WIRE_WATCH) {
+        on_node_watch(p, node, record);
+    } else if (record->type == WIRE_UNWATCH) {
+        node_unwatch(node, &record->room);
+    }
+    return node;
+}
+
+static void on_packet(struct plugin *p, const struct client *client, const struct topic *topic,
+                      const void *packet, size_t size)
+{
+    struct wire_reader reader;
+    struct wire_record record;
+    struct node *node = nodes_find(&p->nodes, topic->request.text, topic->request.size);
+    if (node != NULL && node->client != client->handle)
+        node = NULL; /* of a connection before this one: it says HELLO first */
+    if (!wire_open(&reader, packet, size)) {
+        log_error("ingress", "client %s sent a packet of another version", client->id);
+        return;
+    }
+    int more;
+    while ((more = wire_next(&reader, &record)) > 0)
+        node = on_record(p, client, topic, node, &record);
+    if (more < 0)
+        log_error("ingress", "client %s sent a malformed packet", client->id);
+    if (node == NULL)
+        return;
+    if (reader.number != 1 && reader.number != node->number_in + 1)
+        log_warn("ingress", "node %s: packets %u to %u were lost", node->name, node->number_in + 1,
+                 reader.number - 1);
+    node->number_in = reader.number;
+}
+
+int ingress_message(struct plugin *p, struct mosquitto_evt_message *event)
+{
+    const struct topic *topic = plugin_topic(p, event->topic);
+    if (topic->kind == TOPIC_OUTSIDE)
+        return BROKER_OK;
+    struct client *client = clients_find(p->clients, event->client);
+    if (client == NULL || client->person == NULL)
+        return BROKER_DENIED; /* a bridge of the broker's own: it is not asked ACLs, and is nobody here */
+    event->retain = false;
+    switch (topic->kind) {
+    case TOPIC_ROOM_TYPING:
+        return on_typing(p, client, topic, event);
+    case TOPIC_ROOM_SEND:
+        on_send(p, client, topic, event);
+        break;
+    case TOPIC_USER_TOKEN:
+        auth_renew(p, client, event->payload, event->payloadlen);
+        break;
+    case TOPIC_SERVICE_IN:
+        on_packet(p, client, topic, event->payload, event->payloadlen);
+        break;
+    case TOPIC_ROOM_READ:
+    case TOPIC_ROOM_DELIVERED:
+    case TOPIC_USER_API:
+        ingress_refuse(p, client, topic, event->payload, event->payloadlen, &not_served);
+        break;
+    default:
+        return BROKER_OK;
+    }
+    consume(event);
+    return BROKER_OK;
+}

@@ -1,0 +1,80 @@
+#include "plugin/item.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Copies the bytes and a zero byte to *at, which moves behind them. */
+static const char *tail_put(char **at, const void *bytes, size_t size)
+{
+    char *copy = *at;
+    if (size > 0)
+        memcpy(copy, bytes, size);
+    copy[size] = '\0';
+    *at += size + 1;
+    return copy;
+}
+
+struct item *item_make(const char *user, size_t user_size, const char *fallback_id, size_t fallback_id_size,
+                       const void *payload, size_t payload_size)
+{
+    size_t size = sizeof(struct item) + user_size + fallback_id_size + payload_size + 3;
+    struct item *item = mem_alloc(size);
+    memset(item, 0, sizeof *item);
+    char *at = item->tail;
+    item->user = tail_put(&at, user, user_size);
+    item->fallback_id = tail_put(&at, fallback_id, fallback_id_size);
+    item->payload = tail_put(&at, payload, payload_size);
+    item->payload_size = payload_size;
+    item->node.bytes = size;
+    return item;
+}
+
+void item_destroy(struct item **item)
+{
+    if (item == NULL || *item == NULL)
+        return;
+    if ((*item)->prepared)
+        draft_finish(&(*item)->draft);
+    free(*item);
+    *item = NULL;
+}
+
+struct result *result_make(enum result_kind kind, const struct item *item, const char *word,
+                           const struct buf *body, const struct buf *ack)
+{
+    size_t user_size = strlen(item->user), word_size = strlen(word);
+    size_t size = sizeof(struct result) + user_size + word_size + body->size + ack->size + 4;
+    struct result *result = mem_alloc(size);
+    memset(result, 0, sizeof *result);
+    char *at = result->tail;
+    result->kind = kind;
+    result->link = item->link;
+    result->request = item->request;
+    result->room = item->room;
+    result->user = tail_put(&at, item->user, user_size);
+    result->word = tail_put(&at, word, word_size);
+    result->body = tail_put(&at, body->data, body->size);
+    result->body_size = body->size;
+    result->ack = tail_put(&at, ack->data, ack->size);
+    result->ack_size = ack->size;
+    result->node.bytes = size;
+    return result;
+}
+
+struct result *result_make_members(struct memberlog_batch *batch)
+{
+    struct result *result = mem_zalloc(1, sizeof *result);
+    result->kind = RESULT_MEMBERS;
+    result->batch = batch;
+    result->node.bytes = sizeof *result;
+    return result;
+}
+
+void result_destroy(struct result **result)
+{
+    if (result == NULL || *result == NULL)
+        return;
+    memberlog_batch_destroy(&(*result)->batch);
+    free(*result);
+    *result = NULL;
+}

@@ -1,0 +1,69 @@
+/* What walks between the broker's thread and the writer's: an item is something a client sent, a result is
+ * what became of it.
+ *
+ * Flow:   ingress -> struct item -> writer -> struct result -> fanout.
+ * Thread: each belongs to one thread at a time, handed over by a queue.
+ * Owns:   each is one allocation with its texts behind it (an item's draft has allocations of its own). */
+#ifndef PARLOR_PLUGIN_ITEM_H
+#define PARLOR_PLUGIN_ITEM_H
+
+#include "core/memberlog.h"
+#include "core/message.h"
+#include "plugin/queue.h"
+
+#define LINK_NONE 0 /* the sender is an MQTT client, answered on its acks topic */
+
+struct item {
+    struct queue_node node;
+    int64_t arrived_ns; /* clock_mono_ns */
+    /* An item that was refused already comes only for its payload to be read and the refusal to be answered:
+     * `word` is set then, and so is `text`; both are static. */
+    enum error_code code;
+    const char *word, *text;
+    struct uuid room;
+    uint32_t link; /* the parlord that sent it (nodes.h), or LINK_NONE */
+    uint64_t request;
+    const char *user, *fallback_id; /* zero-terminated; fallback_id may be "" */
+    const char *payload;
+    size_t payload_size;
+    /* the writer's */
+    bool prepared;  /* draft, id and created_at_ms are set */
+    bool uncertain; /* an earlier try may have stored it: it is never refused, only looked for again */
+    struct draft draft;
+    struct uuid id;
+    int64_t created_at_ms;
+    char tail[];
+};
+
+/* A new item with copies of user, fallback id and payload. */
+struct item *item_make(const char *user, size_t user_size, const char *fallback_id, size_t fallback_id_size,
+                       const void *payload, size_t payload_size);
+void item_destroy(struct item **item);
+
+enum result_kind { RESULT_STORED, RESULT_REPLAYED, RESULT_REJECTED, RESULT_MEMBERS };
+
+struct result {
+    struct queue_node node;
+    enum result_kind kind;
+    uint32_t link;
+    uint64_t request;
+    struct uuid room;
+    int64_t seq;
+    enum error_code code;
+    const char *user; /* the sender */
+    const char *word; /* of a rejection */
+    const char *body; /* the message (stored, replayed) or the text of the rejection */
+    size_t body_size;
+    const char *ack; /* JSON for users/{user}/acks; empty when the sender is a parlord */
+    size_t ack_size;
+    struct memberlog_batch *batch; /* RESULT_MEMBERS */
+    char tail[];
+};
+
+/* A new result for the item with copies of the texts. */
+struct result *result_make(enum result_kind kind, const struct item *item, const char *word,
+                           const struct buf *body, const struct buf *ack);
+struct result *result_make_members(struct memberlog_batch *batch);
+void result_destroy(struct result **result);
+
+#endif

@@ -1,0 +1,565 @@
+/* The time limits are one design. A sender must have an answer within two seconds whatever the database does,
+ * and what may have been stored must never be called rejected:
+ *
+ * - A commit gets three quarters of database_timeout_ms. When it passes without an answer, the batch's fate
+ *   is unknown: its messages are marked uncertain and the same batch is tried again until the database tells
+ *   (its ids are in it or not). Nobody is told anything until then: `rejected` might be a lie, and a message
+ *   that was committed must still be fanned out, in its order.
+ * - What waits behind such a batch, or while the database is away, has certainly not been stored. Before each
+ *   new try everything that waits longer than QUEUED_TROUBLE_NS is rejected as `unavailable`. The longest
+ *   wait is then QUEUED_TROUBLE_NS and one commit timeout.
+ * - A room whose row is locked by somebody makes its batch `busy`. The batch is then done again room by room,
+ *   so that only that room waits, for lock_timeout_ms in all, in tries of a quarter of it.
+ * - A batch with data that the server refuses (`poison`) is halved until the culprit stands alone.
+ *
+ * Each room's messages leave in the order of their seqs: there is one writer, seqs are given in the order of
+ * the batch, splitting keeps the order within a room, and results go through one queue to one thread. */
+#include "plugin/writer.h"
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "plugin/store.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define NS_PER_MS         INT64_C(1000000)
+#define QUEUED_TROUBLE_NS (300 * NS_PER_MS)
+#define HELD_TROUBLE_NS   (1000 * NS_PER_MS) /* a batch that was certainly not stored waits so long */
+#define PAUSE_MS          50                 /* between tries */
+#define IDLE_NS           (1000 * NS_PER_MS)
+#define REFUSALS_MAX      16384
+#define BATCH_BYTES_MAX   (8 * 1024 * 1024)
+
+struct writer {
+    pthread_t thread;
+    const struct config *config;
+    struct config store_config; /* a shorter lock_timeout_ms: see above */
+    struct store *store;
+    struct queue *items, *results;
+    writer_wake_fn wake;
+    void *context;
+    atomic_bool up, stopping;
+    atomic_uint refusals;
+    _Atomic int64_t stop_ns;
+    int64_t commit_ns;
+    /* the thread's */
+    struct item *waiting_first, *waiting_last;
+    struct item **batch;
+    struct store_item *rows;
+    uint64_t *seen; /* of the open batch: who sent what where */
+    size_t seen_count;
+    size_t batch_max;
+    struct queue_node *answers, **answers_end;
+    struct buf body, ack;
+    char complaint[ERROR_WORD_MAX];
+    size_t abandoned;
+};
+
+/* Waiting items: a private list, oldest first. */
+
+static struct item *item_of(struct queue_node *node)
+{
+    return (struct item *)(void *)node; /* the node is its first member */
+}
+
+static void waiting_put(struct writer *w, struct item *item)
+{
+    item->node.next = NULL;
+    if (w->waiting_last == NULL)
+        w->waiting_first = item;
+    else
+        w->waiting_last->node.next = &item->node;
+    w->waiting_last = item;
+}
+
+static struct item *waiting_pop(struct writer *w)
+{
+    struct item *item = w->waiting_first;
+    w->waiting_first = item->node.next == NULL ? NULL : item_of(item->node.next);
+    if (w->waiting_first == NULL)
+        w->waiting_last = NULL;
+    return item;
+}
+
+static void item_done(struct writer *w, struct item *item)
+{
+    queue_release(w->items, 1, item->node.bytes);
+    item_destroy(&item);
+}
+
+/* Answers: collected, then pushed in one go. */
+
+static void answers_add(struct writer *w, struct result *result)
+{
+    *w->answers_end = &result->node;
+    w->answers_end = &result->node.next;
+}
+
+static void answers_push(struct writer *w)
+{
+    if (w->answers == NULL)
+        return;
+    queue_push_all(w->results, w->answers);
+    w->answers = NULL;
+    w->answers_end = &w->answers;
+    w->wake(w->context);
+}
+
+/* Parses the item's payload, once. 0, or -1 with e. */
+static int prepare(struct writer *w, struct item *item, struct error *e)
+{
+    if (item->prepared)
+        return 0;
+    item->prepared = true;
+    int ok = draft_parse(item->payload, item->payload_size, w->config, &item->draft, e);
+    if (ok != 0)
+        return ok;
+    int64_t now_ms = clock_wall_ms();
+    uuid_make(&item->id, now_ms);
+    item->created_at_ms = now_ms;
+    if (item->draft.client_message_id[0] != '\0')
+        return 0;
+    size_t size = strlen(item->fallback_id);
+    if (client_message_id_valid(item->fallback_id, size)) {
+        memcpy(item->draft.client_message_id, item->fallback_id, size + 1);
+    } else {
+        struct uuid made;
+        uuid_make(&made, now_ms);
+        uuid_format(&made, item->draft.client_message_id);
+    }
+    return 0;
+}
+
+/* Answers the item, which is gone then. */
+static void reject(struct writer *w, struct item *item, const struct error *why)
+{
+    struct error ignored;
+    prepare(w, item, &ignored); /* for its clientMessageId */
+    buf_clear(&w->body);
+    buf_clear(&w->ack);
+    const char *id = item->draft.client_message_id;
+    if (item->link == LINK_NONE)
+        ack_print_rejected(&w->ack, id[0] == '\0' ? NULL : id, why);
+    buf_put_text(&w->body, why->text);
+    struct result *result = result_make(RESULT_REJECTED, item, why->word, &w->body, &w->ack);
+    result->code = why->code;
+    answers_add(w, result);
+    item_done(w, item);
+}
+
+static void reject_refused(struct writer *w, struct item *item)
+{
+    struct error why;
+    error_set(&why, item->code, item->word, "%s", item->text);
+    atomic_fetch_sub(&w->refusals, 1);
+    reject(w, item, &why);
+}
+
+static void reject_unavailable(struct writer *w, struct item *item)
+{
+    struct error why;
+    error_set(&why, ERROR_UNAVAILABLE, "unavailable",
+              "the message was not stored: the database does not answer; send it again in a while");
+    reject(w, item, &why);
+}
+
+/* Takes over what has arrived; refused items are answered at once. */
+static void intake(struct writer *w)
+{
+    struct queue_node *node = queue_take(w->items);
+    while (node != NULL) {
+        struct item *item = item_of(node);
+        node = node->next;
+        if (item->word != NULL)
+            reject_refused(w, item);
+        else
+            waiting_put(w, item);
+    }
+}
+
+static void reject_aged(struct writer *w)
+{
+    int64_t now_ns = clock_mono_ns();
+    while (w->waiting_first != NULL && now_ns - w->waiting_first->arrived_ns > QUEUED_TROUBLE_NS)
+        reject_unavailable(w, waiting_pop(w));
+}
+
+/* State of the database, as far as the writer knows. */
+
+static void database_is_up(struct writer *w)
+{
+    w->complaint[0] = '\0';
+    if (!atomic_exchange(&w->up, true)) {
+        log_info("writer", "the database answers: messages are stored");
+        w->wake(w->context);
+    }
+}
+
+static void database_is_down(struct writer *w, const struct error *e)
+{
+    if (strcmp(w->complaint, e->word) != 0) {
+        memcpy(w->complaint, e->word, sizeof w->complaint);
+        log_error("writer", "can't store messages, senders are told `unavailable`: %s (%s)", e->text,
+                  e->word);
+    }
+    if (atomic_exchange(&w->up, false))
+        w->wake(w->context);
+}
+
+static bool out_of_time(const struct writer *w)
+{
+    return atomic_load(&w->stopping) && clock_mono_ns() >= atomic_load(&w->stop_ns);
+}
+
+static int64_t commit_deadline(const struct writer *w)
+{
+    int64_t deadline_ns = clock_mono_ns() + w->commit_ns;
+    if (atomic_load(&w->stopping) && deadline_ns > atomic_load(&w->stop_ns))
+        deadline_ns = atomic_load(&w->stop_ns);
+    return deadline_ns;
+}
+
+static void pause_a_little(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * NS_PER_MS}, NULL);
+}
+
+/* The batch. */
+
+static void deliver(struct writer *w, struct item *item, const struct store_item *row)
+{
+    if (row->outcome == STORE_REJECTED) {
+        reject(w, item, &row->error);
+        return;
+    }
+    bool replayed = row->outcome == STORE_REPLAYED;
+    buf_clear(&w->body);
+    buf_clear(&w->ack);
+    message_print(&w->body, &row->message);
+    if (item->link == LINK_NONE)
+        ack_print_stored(&w->ack, item->draft.client_message_id, &row->message.id, &item->room,
+                         row->message.seq, row->message.created_at_ms);
+    struct result *result =
+        result_make(replayed ? RESULT_REPLAYED : RESULT_STORED, item, "", &w->body, &w->ack);
+    result->seq = row->message.seq;
+    answers_add(w, result);
+    item_done(w, item);
+}
+
+static int try_store(struct writer *w, struct item **items, size_t count, struct error *e)
+{
+    for (size_t i = 0; i < count; i++)
+        w->rows[i] = (struct store_item){.room = items[i]->room,
+                                         .user = items[i]->user,
+                                         .draft = &items[i]->draft,
+                                         .id = items[i]->id,
+                                         .created_at_ms = items[i]->created_at_ms};
+    *e = (struct error){0};
+    return store_batch(w->store, w->rows, count, commit_deadline(w), e);
+}
+
+static bool same_room(const struct item *a, const struct item *b)
+{
+    return uuid_equal(&a->room, &b->room);
+}
+
+/* Moves the items of the first one's room to the front, both parts in order; returns how many they are. */
+static size_t gather_room(struct item **items, size_t count)
+{
+    size_t front = 1;
+    for (size_t i = 1; i < count; i++) {
+        if (!same_room(items[i], items[0]))
+            continue;
+        struct item *item = items[i];
+        memmove(&items[front + 1], &items[front], (i - front) * sizeof items[0]);
+        items[front++] = item;
+    }
+    return front;
+}
+
+/* Rejects those of a batch that were certainly not stored and have waited longer than max_ns; returns how
+ * many stay. */
+static size_t reject_held(struct writer *w, struct item **items, size_t count, int64_t max_ns,
+                          const struct error *why)
+{
+    size_t kept = 0;
+    int64_t now_ns = clock_mono_ns();
+    for (size_t i = 0; i < count; i++) {
+        if (items[i]->uncertain || now_ns - items[i]->arrived_ns <= max_ns)
+            items[kept++] = items[i];
+        else if (why != NULL)
+            reject(w, items[i], why);
+        else
+            reject_unavailable(w, items[i]);
+    }
+    return kept;
+}
+
+static void store_group(struct writer *w, struct item **items, size_t count);
+
+static void store_halves(struct writer *w, struct item **items, size_t count, const struct error *e)
+{
+    if (count > 1) {
+        store_group(w, items, count / 2);
+        store_group(w, items + count / 2, count - count / 2);
+        return;
+    }
+    struct error why;
+    log_warn("writer", "the server refused a message of %s: %s", items[0]->user, e->text);
+    error_set(&why, ERROR_INVALID, "invalid_message", "the database refused this message");
+    reject(w, items[0], &why);
+}
+
+static void store_rooms(struct writer *w, struct item **items, size_t count)
+{
+    while (count > 0) {
+        size_t part = gather_room(items, count);
+        store_group(w, items, part);
+        items += part;
+        count -= part;
+    }
+}
+
+/* After a failed try: answers who can be answered; returns how many are to be tried again. */
+static size_t hold(struct writer *w, struct item **items, size_t count, const struct error *e)
+{
+    if (e->code == ERROR_UNCERTAIN)
+        for (size_t i = 0; i < count; i++)
+            items[i]->uncertain = true;
+    if (strcmp(e->word, "busy") == 0) {
+        struct error why;
+        error_set(&why, ERROR_UNAVAILABLE, "busy", "the room is busy; send the message again in a while");
+        count = reject_held(w, items, count, w->config->lock_timeout_ms * NS_PER_MS, &why);
+    } else {
+        database_is_down(w, e);
+        count = reject_held(w, items, count, HELD_TROUBLE_NS, NULL);
+    }
+    intake(w);
+    reject_aged(w);
+    answers_push(w);
+    return count;
+}
+
+static void abandon(struct writer *w, struct item **items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        item_done(w, items[i]);
+    w->abandoned += count;
+}
+
+/* Stores the items, however often it has to be tried, and answers each. */
+static void store_group(struct writer *w, struct item **items, size_t count)
+{
+    struct error e;
+    while (count > 0) {
+        if (out_of_time(w)) {
+            abandon(w, items, count);
+            return;
+        }
+        if (try_store(w, items, count, &e) == 0) {
+            database_is_up(w);
+            for (size_t i = 0; i < count; i++)
+                deliver(w, items[i], &w->rows[i]);
+            answers_push(w);
+            return;
+        }
+        if (e.code == ERROR_INVALID && strcmp(e.word, "poison") == 0) {
+            store_halves(w, items, count, &e);
+            return;
+        }
+        if (strcmp(e.word, "busy") == 0 && gather_room(items, count) < count) {
+            store_rooms(w, items, count);
+            return;
+        }
+        count = hold(w, items, count, &e);
+        if (count > 0)
+            pause_a_little();
+    }
+}
+
+/* True when the open batch has none like it yet, and notes it. Two that hash alike only part company. */
+static bool first_of_its_kind(struct writer *w, const struct item *item)
+{
+    uint64_t hash = bytes_hash(item->draft.client_message_id, strlen(item->draft.client_message_id)) ^
+                    bytes_hash(item->user, strlen(item->user)) * 31 ^ uuid_hash(&item->room);
+    if (hash == 0)
+        hash = 1;
+    size_t at = hash & (w->seen_count - 1);
+    while (w->seen[at] != 0) {
+        if (w->seen[at] == hash)
+            return false;
+        at = (at + 1) & (w->seen_count - 1);
+    }
+    w->seen[at] = hash;
+    return true;
+}
+
+/* Takes the next batch from those that wait; it ends before a second item with the same room, sender and
+ * clientMessageId. */
+static size_t compose(struct writer *w)
+{
+    size_t count = 0, bytes = 0;
+    struct error e;
+    memset(w->seen, 0, w->seen_count * sizeof w->seen[0]);
+    while (w->waiting_first != NULL && count < w->batch_max && bytes < BATCH_BYTES_MAX) {
+        struct item *item = w->waiting_first;
+        if (prepare(w, item, &e) != 0) {
+            reject(w, waiting_pop(w), &e);
+            continue;
+        }
+        if (!first_of_its_kind(w, item))
+            break;
+        bytes += item->node.bytes;
+        w->batch[count++] = waiting_pop(w);
+    }
+    return count;
+}
+
+/* Nothing to store: writes watermarks, looks whether a database that was away is back. */
+static void idle(struct writer *w)
+{
+    struct error e = {0};
+    if (!store_connected(w->store)) {
+        if (store_connect(w->store, commit_deadline(w), &e) == 0)
+            database_is_up(w);
+        else
+            database_is_down(w, &e);
+        return;
+    }
+    if (store_flush(w->store, commit_deadline(w), &e) != 0 && !store_connected(w->store))
+        database_is_down(w, &e);
+}
+
+static void *writer_run(void *context)
+{
+    struct writer *w = context;
+    for (;;) {
+        intake(w);
+        size_t count = compose(w);
+        answers_push(w);
+        if (count > 0) {
+            store_group(w, w->batch, count);
+            if (queue_empty(w->items) && w->waiting_first == NULL)
+                idle(w);
+            continue;
+        }
+        if (w->waiting_first != NULL)
+            continue;
+        if (atomic_load(&w->stopping) && queue_empty(w->items))
+            break;
+        int64_t waited_from_ns = clock_mono_ns();
+        queue_wait(w->items, waited_from_ns + IDLE_NS);
+        if (queue_empty(w->items) && !atomic_load(&w->stopping))
+            idle(w);
+    }
+    if (w->abandoned > 0)
+        log_error("writer",
+                  "%zu accepted messages were not stored before the end: their senders have no answer",
+                  w->abandoned);
+    return NULL;
+}
+
+static int start_thread(struct writer *w)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    int failed = pthread_create(&w->thread, NULL, writer_run, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed;
+}
+
+static void writer_free(struct writer *w)
+{
+    store_destroy(&w->store);
+    queue_destroy(&w->items);
+    buf_finish(&w->body);
+    buf_finish(&w->ack);
+    free(w->batch);
+    free(w->rows);
+    free(w->seen);
+    free(w);
+}
+
+static struct writer *writer_make(const struct config *config)
+{
+    struct writer *w = mem_zalloc(1, sizeof *w);
+    w->config = config;
+    w->store_config = *config;
+    w->store_config.lock_timeout_ms = config->lock_timeout_ms / 4 > 0 ? config->lock_timeout_ms / 4 : 1;
+    w->store = store_create(&w->store_config);
+    w->items = queue_create((size_t)config->queue_messages_max, (size_t)config->queue_bytes_max);
+    w->commit_ns = config->database_timeout_ms * NS_PER_MS * 3 / 4;
+    w->batch_max = (size_t)config->batch_max;
+    w->batch = mem_zalloc(w->batch_max, sizeof w->batch[0]);
+    w->rows = mem_zalloc(w->batch_max, sizeof w->rows[0]);
+    w->seen_count = 64;
+    while (w->seen_count < 2 * w->batch_max)
+        w->seen_count *= 2;
+    w->seen = mem_zalloc(w->seen_count, sizeof w->seen[0]);
+    w->answers_end = &w->answers;
+    return w;
+}
+
+int writer_start(const struct config *config, int64_t connect_ms, struct queue *results, writer_wake_fn wake,
+                 void *context, struct writer **out, struct error *e)
+{
+    struct writer *w = writer_make(config);
+    struct error failed = {0};
+    w->results = results;
+    w->wake = wake;
+    w->context = context;
+    if (store_connect(w->store, clock_mono_ns() + connect_ms * NS_PER_MS, &failed) == 0) {
+        atomic_store(&w->up, true);
+    } else if (strncmp(failed.word, "schema_", 7) == 0 || failed.code == ERROR_INVALID) {
+        writer_free(w);
+        return error_set(e, ERROR_INVALID, failed.word, "%s", failed.text);
+    } else {
+        database_is_down(w, &failed);
+    }
+    if (start_thread(w) != 0) {
+        writer_free(w);
+        return error_set(e, ERROR_INTERNAL, "no_thread", "can't start the writer's thread");
+    }
+    *out = w;
+    return 0;
+}
+
+void writer_stop(struct writer **writer, int64_t timeout_ms)
+{
+    if (writer == NULL || *writer == NULL)
+        return;
+    struct writer *w = *writer;
+    atomic_store(&w->stop_ns, clock_mono_ns() + timeout_ms * NS_PER_MS);
+    atomic_store(&w->stopping, true);
+    queue_close(w->items);
+    pthread_join(w->thread, NULL);
+    writer_free(w);
+    *writer = NULL;
+}
+
+bool writer_submit(struct writer *w, struct item *item)
+{
+    return queue_push(w->items, &item->node);
+}
+
+void writer_refuse(struct writer *w, struct item *item)
+{
+    if (atomic_fetch_add(&w->refusals, 1) >= REFUSALS_MAX) {
+        atomic_fetch_sub(&w->refusals, 1);
+        item_destroy(&item);
+        return;
+    }
+    item->node.next = NULL;
+    queue_push_all(w->items, &item->node);
+}
+
+bool writer_database_up(const struct writer *w)
+{
+    return atomic_load(&w->up);
+}
