@@ -1,0 +1,121 @@
+#include "bridge/engineio.h"
+
+#include <stdint.h>
+#include <string.h>
+
+static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+bool engineio_parse(bool binary, const char *bytes, size_t size, struct engineio_packet *out)
+{
+    if (binary) {
+        *out = (struct engineio_packet){ENGINEIO_MESSAGE, true, bytes, size};
+        return true;
+    }
+    if (size == 0 || bytes[0] < '0' || bytes[0] > '6')
+        return false;
+    *out = (struct engineio_packet){(enum engineio_type)(bytes[0] - '0'), false, bytes + 1, size - 1};
+    return true;
+}
+
+static int base64_value(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* Padding may be left out, as some clients do. */
+static bool base64_decode(struct buf *out, const char *text, size_t size)
+{
+    uint32_t bits = 0;
+    unsigned count = 0;
+
+    for (unsigned padding = 0; padding < 2 && size > 0 && text[size - 1] == '='; padding++)
+        size--;
+    if (size % 4 == 1)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        int value = base64_value(text[i]);
+
+        if (value < 0)
+            return false;
+        bits = (bits << 6) | (uint32_t)value;
+        count += 6;
+        if (count >= 8) {
+            count -= 8;
+            buf_put_byte(out, (unsigned char)(bits >> count));
+        }
+    }
+    return true;
+}
+
+static void base64_encode(struct buf *out, const char *bytes, size_t size)
+{
+    const unsigned char *in = (const unsigned char *)bytes;
+
+    buf_reserve(out, size / 3 * 4 + 4);
+    for (size_t i = 0; i < size; i += 3) {
+        size_t left = size - i;
+        uint32_t bits = (uint32_t)in[i] << 16;
+        char text[4];
+
+        if (left > 1)
+            bits |= (uint32_t)in[i + 1] << 8;
+        if (left > 2)
+            bits |= in[i + 2];
+        text[0] = ALPHABET[bits >> 18];
+        text[1] = ALPHABET[(bits >> 12) & 63];
+        text[2] = left > 1 ? ALPHABET[(bits >> 6) & 63] : '=';
+        text[3] = left > 2 ? ALPHABET[bits & 63] : '=';
+        buf_put(out, text, sizeof text);
+    }
+}
+
+void engineio_batch_open(struct engineio_batch *batch, const char *bytes, size_t size)
+{
+    *batch = (struct engineio_batch){.at = size > 0 ? bytes : NULL, .end = bytes + size};
+}
+
+int engineio_batch_next(struct engineio_batch *batch, struct engineio_packet *out)
+{
+    const char *start = batch->at, *stop;
+
+    if (start == NULL)
+        return 0;
+    stop = memchr(start, ENGINEIO_SEPARATOR, (size_t)(batch->end - start));
+    if (stop != NULL) {
+        batch->at = stop + 1;
+    } else {
+        stop = batch->end;
+        batch->at = NULL;
+    }
+    if (stop > start && *start == 'b') {
+        buf_clear(&batch->scratch);
+        buf_reserve(&batch->scratch, 1);
+        if (!base64_decode(&batch->scratch, start + 1, (size_t)(stop - start - 1)))
+            return -1;
+        return engineio_parse(true, batch->scratch.data, batch->scratch.size, out) ? 1 : -1;
+    }
+    return engineio_parse(false, start, (size_t)(stop - start), out) ? 1 : -1;
+}
+
+void engineio_batch_close(struct engineio_batch *batch)
+{
+    buf_finish(&batch->scratch);
+}
+
+void engineio_batch_put(struct buf *batch, bool binary, const char *bytes, size_t size)
+{
+    if (batch->size > 0)
+        buf_put_byte(batch, ENGINEIO_SEPARATOR);
+    if (binary) {
+        buf_put_byte(batch, 'b');
+        base64_encode(batch, bytes, size);
+    } else {
+        buf_put(batch, bytes, size);
+    }
+}

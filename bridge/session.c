@@ -1,0 +1,560 @@
+/* Frames that wait are kept as they go out on WebSocket; a poll's answer leaves their headers out. What a
+ * turn of the loop sends to a held poll goes out together at its end, by the engine's turn timer; there too
+ * are sessions ended that overflowed, so that session_send never ends one under the hands of its caller. */
+#include "bridge/session.h"
+
+#include "bridge/engineio.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define owner_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+/* ---- Life. ---- */
+
+static void session_use(struct session *s)
+{
+    s->busy++;
+}
+
+static void session_free(struct session *s)
+{
+    assert(!s->in_turn);
+    free(s);
+}
+
+/* The end of a use; frees what was closed meanwhile. */
+static void session_unuse(struct session *s)
+{
+    if (--s->busy == 0 && s->closed && !s->in_turn)
+        session_free(s);
+}
+
+static void drop_waiting(struct polling *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        shared_drop(p->waiting[i]);
+    p->count = 0;
+    p->bytes = 0;
+}
+
+static void polling_free(struct session *s)
+{
+    struct polling *p = s->polling;
+
+    if (p == NULL)
+        return;
+    assert(p->poll == NULL);
+    deadlines_clear(s->engine->upgrades, &p->upgrade);
+    drop_waiting(p);
+    free(p->waiting);
+    free(p);
+    s->polling = NULL;
+}
+
+static void stream_drop(struct session *s, enum websocket_status status)
+{
+    struct stream *stream = s->stream;
+
+    s->stream = NULL;
+    websocket_release(s->engine->readers, &s->reader);
+    if (stream == NULL)
+        return;
+    if (status != 0) {
+        struct shared *frame = websocket_close_frame(status);
+
+        stream->ops->write(stream, frame);
+        shared_drop(frame);
+        stream->ops->close(stream);
+    } else {
+        stream->ops->abort(stream);
+    }
+}
+
+static enum websocket_status close_status(enum session_end end)
+{
+    switch (end) {
+    case SESSION_TRANSPORT_ERROR:
+    case SESSION_SLOW_READER:
+        return 0;
+    case SESSION_TOO_BIG:
+        return WEBSOCKET_TOO_BIG;
+    case SESSION_SHUTDOWN:
+        return WEBSOCKET_GOING_AWAY;
+    default:
+        return WEBSOCKET_NORMAL;
+    }
+}
+
+/* ---- Polls. ---- */
+
+static void answer_poll(struct session *s, const char *text, size_t size)
+{
+    struct request *poll = s->polling->poll;
+
+    s->polling->poll = NULL;
+    engine_answer(s->engine, poll, 200, "text/plain; charset=UTF-8", text, size);
+}
+
+static void flush_poll(struct session *s, const char *last)
+{
+    struct polling *p = s->polling;
+    struct buf body = {0};
+
+    if (p->poll == NULL)
+        return;
+    for (size_t i = 0; i < p->count; i++) {
+        const char *bytes;
+        size_t size;
+        bool binary = websocket_payload(p->waiting[i], &bytes, &size) == WEBSOCKET_BINARY;
+
+        engineio_batch_put(&body, binary, bytes, size);
+    }
+    drop_waiting(p);
+    if (last != NULL)
+        engineio_batch_put(&body, false, last, strlen(last));
+    if (body.size > 0)
+        answer_poll(s, body.data, body.size);
+    buf_finish(&body);
+}
+
+/* ---- The end of a turn. ---- */
+
+static void at_turn(struct session *s)
+{
+    struct engine *e = s->engine;
+
+    if (s->in_turn)
+        return;
+    s->in_turn = true;
+    s->turn_next = e->turn;
+    e->turn = s;
+    if (e->turn_timer == NULL)
+        e->turn_timer = e->clock->start(e->clock, 0, session_turn, e);
+}
+
+void session_turn(void *context)
+{
+    struct engine *e = context;
+    struct session *s = e->turn, *next;
+
+    e->turn_timer = NULL;
+    e->turn = NULL;
+    for (; s != NULL; s = next) {
+        next = s->turn_next;
+        s->in_turn = false;
+        session_use(s);
+        if (!s->closed && s->over)
+            session_end(s, SESSION_SLOW_READER);
+        else if (!s->closed && s->polling != NULL && s->transport < TRANSPORT_PROBED)
+            flush_poll(s, NULL);
+        session_unuse(s);
+    }
+}
+
+void session_send(struct session *s, struct shared *frame)
+{
+    struct polling *p = s->polling;
+
+    if (s->closed || s->over)
+        return;
+    if (s->transport == TRANSPORT_WEBSOCKET) {
+        s->stream->ops->write(s->stream, frame);
+        s->over = s->stream->unsent_bytes > s->engine->options.unsent_max;
+    } else {
+        if (p->count == p->capacity) {
+            p->capacity = p->capacity == 0 ? 4 : p->capacity * 2;
+            p->waiting = mem_realloc(p->waiting, p->capacity * sizeof(struct shared *));
+        }
+        p->waiting[p->count++] = shared_hold(frame);
+        p->bytes += frame->size;
+        s->over = p->bytes > s->engine->options.unsent_max;
+        if (p->poll != NULL)
+            at_turn(s);
+    }
+    if (s->over)
+        at_turn(s);
+}
+
+void session_send_message(struct session *s, bool binary, const char *bytes, size_t size)
+{
+    struct shared *frame;
+
+    if (binary) {
+        frame = websocket_frame(WEBSOCKET_BINARY, bytes, size);
+    } else {
+        frame = websocket_frame(WEBSOCKET_TEXT, NULL, size + 1);
+        frame->data[frame->size - size - 1] = '0' + ENGINEIO_MESSAGE;
+        if (size > 0)
+            memcpy(frame->data + frame->size - size, bytes, size);
+    }
+    session_send(s, frame);
+    shared_drop(frame);
+}
+
+/* ---- Packets. ---- */
+
+void session_end(struct session *s, enum session_end end)
+{
+    struct engine *e = s->engine;
+
+    if (s->closed)
+        return;
+    session_use(s);
+    s->closed = true;
+    e->stats.sessions--;
+    e->stats.websockets -= s->transport == TRANSPORT_WEBSOCKET;
+    e->stats.ended[end]++;
+    engine_remove(e, s);
+    deadlines_clear(e->beats, &s->beat);
+    e->handlers.on_close(e->handlers.self, s, end);
+    if (s->polling != NULL && s->polling->poll != NULL)
+        flush_poll(s, end == SESSION_CLIENT_LEFT ? "6" : "1");
+    stream_drop(s, close_status(end));
+    polling_free(s);
+    session_unuse(s);
+}
+
+void session_close(struct session *s, enum session_end end)
+{
+    session_end(s, end);
+}
+
+static void upgrade_done(struct session *s)
+{
+    struct polling *p = s->polling;
+
+    s->transport = TRANSPORT_WEBSOCKET;
+    s->engine->stats.websockets++;
+    if (p->poll != NULL)
+        answer_poll(s, "6", 1);
+    for (size_t i = 0; i < p->count; i++)
+        s->stream->ops->write(s->stream, p->waiting[i]);
+    polling_free(s);
+}
+
+/* The packets of a session, whatever brought them. False when it has ended. */
+static bool on_packet(struct session *s, const struct engineio_packet *packet)
+{
+    struct engine *e = s->engine;
+
+    switch (packet->type) {
+    case ENGINEIO_MESSAGE:
+        e->handlers.on_message(e->handlers.self, s, packet->binary, packet->data, packet->size);
+        break;
+    case ENGINEIO_PONG:
+        s->awaits_pong = false;
+        deadlines_set(e->beats, &s->beat, e->options.ping_interval_ms);
+        break;
+    case ENGINEIO_CLOSE:
+        session_end(s, SESSION_CLIENT_LEFT);
+        break;
+    case ENGINEIO_NOOP:
+        break;
+    default: /* the server opens and pings; an upgrade needs a stream */
+        session_end(s, SESSION_PARSE_ERROR);
+    }
+    return !s->closed;
+}
+
+void session_on_beat(void *context, struct deadline *deadline)
+{
+    struct engine *e = context;
+    struct session *s = owner_of(deadline, struct session, beat);
+
+    if (s->awaits_pong) {
+        session_end(s, SESSION_PING_TIMEOUT);
+        return;
+    }
+    s->awaits_pong = true;
+    deadlines_set(e->beats, &s->beat, e->options.ping_timeout_ms);
+    session_send(s, e->ping);
+}
+
+/* ---- Opening. ---- */
+
+static void make_id(char out[SESSION_ID_SIZE])
+{
+    static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    uint8_t random[SESSION_ID_SIZE];
+
+    random_bytes(random, sizeof random);
+    for (size_t i = 0; i < SESSION_ID_SIZE; i++)
+        out[i] = set[random[i] & 63];
+}
+
+struct shared *session_open_frame(const struct session *s)
+{
+    const struct engine_options *o = &s->engine->options;
+    struct buf text = {0};
+    struct shared *frame;
+
+    buf_printf(&text,
+               "0{\"sid\":\"%.*s\",\"upgrades\":[%s],\"pingInterval\":%lld,\"pingTimeout\":%lld,"
+               "\"maxPayload\":%zu}",
+               SESSION_ID_SIZE, s->id, s->polling != NULL ? "\"websocket\"" : "",
+               (long long)o->ping_interval_ms, (long long)o->ping_timeout_ms, o->payload_max);
+    frame = websocket_frame(WEBSOCKET_TEXT, text.data, text.size);
+    buf_finish(&text);
+    return frame;
+}
+
+static void on_data(struct stream *stream, const uint8_t *bytes, size_t size);
+static void on_closed(struct stream *stream);
+
+static void take_stream(struct session *s, struct stream *stream)
+{
+    s->stream = stream;
+    stream->holder = s;
+    stream->on_data = on_data;
+    stream->on_closed = on_closed;
+}
+
+struct session *session_open(struct engine *e, struct stream *stream, const struct handshake *handshake)
+{
+    struct session *s = mem_zalloc(1, sizeof *s);
+    struct shared *frame;
+
+    s->engine = e;
+    make_id(s->id);
+    if (stream != NULL) {
+        s->transport = TRANSPORT_WEBSOCKET;
+        take_stream(s, stream);
+    } else {
+        s->polling = mem_zalloc(1, sizeof *s->polling);
+        s->polling->session = s;
+    }
+    /* Sent before on_open, so that it is the first packet. */
+    frame = session_open_frame(s);
+    session_send(s, frame);
+    shared_drop(frame);
+    if (!e->handlers.on_open(e->handlers.self, s, handshake)) {
+        stream_drop(s, WEBSOCKET_NORMAL);
+        polling_free(s);
+        free(s);
+        return NULL;
+    }
+    e->stats.sessions++;
+    e->stats.opened++;
+    e->stats.websockets += stream != NULL;
+    engine_add(e, s);
+    deadlines_set(e->beats, &s->beat, e->options.ping_interval_ms);
+    return s;
+}
+
+/* ---- The polling transport. ---- */
+
+static void on_poll_gone(struct request *request)
+{
+    struct session *s = request->holder;
+
+    s->polling->poll = NULL;
+    engine_answer(s->engine, request, 200, NULL, NULL, 0);
+    session_end(s, SESSION_TRANSPORT_ERROR);
+}
+
+void session_on_poll(struct session *s, struct request *request)
+{
+    struct polling *p = s->polling;
+
+    if (p == NULL) {
+        engine_answer_error(s->engine, request, 400, 3);
+        return;
+    }
+    if (p->poll != NULL) {
+        engine_answer_error(s->engine, request, 400, 3);
+        session_end(s, SESSION_TRANSPORT_ERROR);
+        return;
+    }
+    p->poll = request;
+    request->holder = s;
+    request->on_gone = on_poll_gone;
+    if (s->transport == TRANSPORT_PROBED)
+        answer_poll(s, "6", 1);
+    else if (p->count > 0)
+        flush_poll(s, NULL);
+}
+
+void session_on_post(struct session *s, struct request *request)
+{
+    struct engine *e = s->engine;
+    struct engineio_batch batch;
+    struct engineio_packet packet;
+    int more = 1;
+
+    if (s->polling == NULL) {
+        engine_answer_error(e, request, 400, 3);
+        return;
+    }
+    if (request->body_size > e->options.payload_max) {
+        engine_answer(e, request, 413, NULL, NULL, 0);
+        return;
+    }
+    session_use(s);
+    engineio_batch_open(&batch, request->body_size > 0 ? request->body : "", request->body_size);
+    while (!s->closed && (more = engineio_batch_next(&batch, &packet)) == 1) {
+        if (!on_packet(s, &packet))
+            break;
+    }
+    engineio_batch_close(&batch);
+    if (more < 0 || request->body_size == 0) {
+        engine_answer_error(e, request, 400, 3);
+        session_end(s, SESSION_PARSE_ERROR);
+    } else {
+        engine_answer(e, request, 200, "text/html", "ok", 2);
+    }
+    session_unuse(s);
+}
+
+/* ---- The WebSocket transport, and the upgrade to it. ---- */
+
+static void send_text(struct stream *stream, const char *text)
+{
+    struct shared *frame = websocket_frame(WEBSOCKET_TEXT, text, strlen(text));
+
+    stream->ops->write(stream, frame);
+    shared_drop(frame);
+}
+
+/* The stream was no good; polling goes on. */
+static void upgrade_failed(struct session *s, enum websocket_status status)
+{
+    stream_drop(s, status);
+    s->transport = TRANSPORT_POLLING;
+    deadlines_clear(s->engine->upgrades, &s->polling->upgrade);
+    if (s->polling->count > 0)
+        flush_poll(s, NULL);
+}
+
+void session_on_upgrade_timeout(void *context, struct deadline *deadline)
+{
+    (void)context;
+    upgrade_failed(owner_of(deadline, struct polling, upgrade)->session, WEBSOCKET_NORMAL);
+}
+
+static bool on_upgrade_packet(struct session *s, const struct engineio_packet *packet)
+{
+    if (packet->type == ENGINEIO_PING && packet->size == 5 && memcmp(packet->data, "probe", 5) == 0) {
+        send_text(s->stream, "3probe");
+        s->transport = TRANSPORT_PROBED;
+        if (s->polling->poll != NULL)
+            answer_poll(s, "6", 1);
+        return true;
+    }
+    if (packet->type == ENGINEIO_UPGRADE) {
+        upgrade_done(s);
+        return true;
+    }
+    upgrade_failed(s, WEBSOCKET_NORMAL);
+    return false;
+}
+
+static bool on_frame(void *context, enum websocket_opcode opcode, const char *bytes, size_t size)
+{
+    struct session *s = context;
+    struct engineio_packet packet;
+
+    if (opcode == WEBSOCKET_PING) {
+        struct shared *pong = websocket_frame(WEBSOCKET_PONG, bytes, size);
+
+        s->stream->ops->write(s->stream, pong);
+        shared_drop(pong);
+        s->over = s->over || s->stream->unsent_bytes > s->engine->options.unsent_max;
+        if (s->over)
+            at_turn(s);
+        return true;
+    }
+    if (opcode == WEBSOCKET_PONG)
+        return true;
+    if (opcode == WEBSOCKET_CLOSE) {
+        if (s->transport == TRANSPORT_WEBSOCKET)
+            session_end(s, SESSION_CLIENT_LEFT);
+        else
+            upgrade_failed(s, WEBSOCKET_NORMAL);
+        return false;
+    }
+    if (!engineio_parse(opcode == WEBSOCKET_BINARY, bytes, size, &packet)) {
+        if (s->transport == TRANSPORT_WEBSOCKET)
+            session_end(s, SESSION_PARSE_ERROR);
+        else
+            upgrade_failed(s, WEBSOCKET_NORMAL);
+        return false;
+    }
+    return s->transport == TRANSPORT_WEBSOCKET ? on_packet(s, &packet) : on_upgrade_packet(s, &packet);
+}
+
+static void on_data(struct stream *stream, const uint8_t *bytes, size_t size)
+{
+    struct session *s = stream->holder;
+    struct websocket_reader *reader = s->reader;
+    int status;
+
+    /* The reader is taken out: a session that ends in on_frame must not give it back under the parser. */
+    session_use(s);
+    s->reader = NULL;
+    status =
+        websocket_feed(s->engine->readers, &reader, bytes, size, s->engine->options.payload_max, on_frame, s);
+    if (status == 0 && s->stream == stream) {
+        s->reader = reader;
+    } else {
+        websocket_release(s->engine->readers, &reader);
+        if (s->stream == stream && s->transport != TRANSPORT_WEBSOCKET) {
+            upgrade_failed(s, (enum websocket_status)status);
+        } else if (s->stream == stream) {
+            if (status == WEBSOCKET_PROTOCOL || status == WEBSOCKET_BAD_TEXT)
+                stream_drop(s, (enum websocket_status)status);
+            session_end(s, status == WEBSOCKET_TOO_BIG ? SESSION_TOO_BIG : SESSION_PARSE_ERROR);
+        }
+    }
+    session_unuse(s);
+}
+
+static void on_closed(struct stream *stream)
+{
+    struct session *s = stream->holder;
+
+    s->stream = NULL; /* freed by its owner */
+    websocket_release(s->engine->readers, &s->reader);
+    if (s->transport == TRANSPORT_WEBSOCKET)
+        session_end(s, SESSION_CLIENT_LEFT);
+    else
+        upgrade_failed(s, 0);
+}
+
+void session_on_stream(struct session *s, struct stream *stream)
+{
+    if (s->transport != TRANSPORT_POLLING) {
+        struct shared *frame = websocket_close_frame(WEBSOCKET_NORMAL);
+
+        stream->ops->write(stream, frame);
+        shared_drop(frame);
+        stream->ops->close(stream);
+        return;
+    }
+    s->transport = TRANSPORT_UPGRADING;
+    take_stream(s, stream);
+    deadlines_set(s->engine->upgrades, &s->polling->upgrade, s->engine->options.upgrade_timeout_ms);
+}
+
+void *session_holder(const struct session *s)
+{
+    return s->holder;
+}
+
+void session_set_holder(struct session *s, void *holder)
+{
+    s->holder = holder;
+}
+
+const char *session_end_name(enum session_end end)
+{
+    static const char *const names[SESSION_ENDS] = {
+        [SESSION_CLIENT_LEFT] = "transport close", [SESSION_TRANSPORT_ERROR] = "transport error",
+        [SESSION_PING_TIMEOUT] = "ping timeout",   [SESSION_PARSE_ERROR] = "parse error",
+        [SESSION_TOO_BIG] = "message too big",     [SESSION_SLOW_READER] = "slow reader",
+        [SESSION_CLOSED] = "forced close",         [SESSION_SHUTDOWN] = "server shutting down"};
+
+    return names[end];
+}

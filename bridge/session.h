@@ -1,0 +1,91 @@
+/* One Engine.IO session: its transport, what waits to be sent, its heartbeat. For engine.c and tests; the
+ * layer above sees engine.h alone.
+ *
+ * Polling: one GET is held until there is something to send. Upgrade: a stream comes while polling goes on;
+ * after its probe every poll is answered with NOOP and output waits; with the upgrade packet output goes to
+ * the stream, and if the stream fails before it, polling just goes on.
+ *
+ * Flow:   engine.c (which request is whose) -> session -> handlers.
+ * Thread: the service's loop.
+ * Owns:   a held request until it is answered, its stream, frames that wait. */
+#ifndef PARLOR_BRIDGE_SESSION_H
+#define PARLOR_BRIDGE_SESSION_H
+
+#include "bridge/deadlines.h"
+#include "bridge/engine.h"
+#include "bridge/websocket.h"
+
+#define SESSION_ID_SIZE 20 /* 120 random bits in base64url */
+
+enum transport {
+    TRANSPORT_POLLING,
+    TRANSPORT_UPGRADING, /* a stream is there; polling is in use */
+    TRANSPORT_PROBED,    /* the stream was probed: output waits for the upgrade */
+    TRANSPORT_WEBSOCKET
+};
+
+/* What only a session that polls needs. */
+struct polling {
+    struct request *poll; /* the held GET */
+    struct shared **waiting;
+    size_t count, capacity, bytes;
+    struct deadline upgrade; /* until when the upgrade must be through */
+    struct session *session;
+};
+
+struct session {
+    struct engine *engine;
+    struct session *next;      /* in the table of ids */
+    struct session *turn_next; /* of those with something to do at the end of this turn */
+    void *holder;
+    struct stream *stream;
+    struct websocket_reader *reader;
+    struct polling *polling; /* NULL on WebSocket */
+    struct deadline beat;    /* when to ping, or until when the pong must come */
+    char id[SESSION_ID_SIZE];
+    uint8_t transport;
+    bool awaits_pong, in_turn, over, closed;
+    uint8_t busy; /* calls that still use it: it is freed after the last */
+};
+
+struct engine {
+    struct clock_port *clock;
+    struct engine_options options;
+    struct engine_handlers handlers;
+    struct engine_stats stats;
+    struct session **table;
+    size_t table_size; /* a power of two */
+    struct deadlines *beats, *upgrades;
+    struct websocket_pool *readers;
+    struct shared *ping;
+    struct session *turn; /* see session_at_turn */
+    struct timer *turn_timer;
+    struct arrival *arrivals; /* upgrades between their answer and their stream */
+    struct admission *admission;
+};
+
+/* engine.c: the table of ids. */
+void engine_add(struct engine *engine, struct session *session);
+void engine_remove(struct engine *engine, struct session *session);
+/* Answers with CORS headers when they are configured; body NULL for none. */
+void engine_answer(struct engine *engine, struct request *request, int status, const char *type,
+                   const char *body, size_t size);
+void engine_answer_error(struct engine *engine, struct request *request, int status, int code);
+
+/* A new session; stream NULL: it polls. NULL when the layer above refuses it: the stream, if any, is then
+ * closed. */
+struct session *session_open(struct engine *engine, struct stream *stream, const struct handshake *handshake);
+/* The handshake packet as text, zero-terminated, with its digit. */
+struct shared *session_open_frame(const struct session *session);
+
+void session_on_poll(struct session *session, struct request *request);
+void session_on_post(struct session *session, struct request *request);
+/* A stream to upgrade to. */
+void session_on_stream(struct session *session, struct stream *stream);
+
+void session_end(struct session *session, enum session_end end);
+void session_turn(void *engine); /* the engine's timer */
+void session_on_beat(void *engine, struct deadline *deadline);
+void session_on_upgrade_timeout(void *engine, struct deadline *deadline);
+
+#endif
