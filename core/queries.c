@@ -1,6 +1,12 @@
 /* In QUERY_ROOM the newest message and the participants are read by the leading columns of their keys. */
 #include "core/queries.h"
 
+#include "core/message.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
 /* clang-format off */
 
 const char QUERY_MESSAGES_AFTER[] =
@@ -14,21 +20,141 @@ const char QUERY_MESSAGES_AFTER[] =
     " || ',\"deliveredSeq\":' || p.delivered_seq || ',\"online\":false}', ','"                          \
     " order by p.joined_at, p.user_id) from chat_participants p where p.room_id = r.id)"
 
+/* What a user has not read. Only in a room that was active a moment ago may the watermark be behind the user's
+ * own messages: the function, which costs more than the rest of the row, is called there alone. */
+#define UNREAD                                                                                          \
+    "case when me.user_id is null then 0"                                                               \
+    " when me.read_seq >= r.last_seq or r.active_at < now() - interval '10 seconds'"                    \
+    " then greatest(r.last_seq - me.read_seq, 0)"                                                       \
+    " else r.last_seq - parlor_read_seq(r.id, me.user_id, me.read_seq, r.last_seq, r.active_at) end"
+
+/* The object `room` from chat_rooms r as the participant `me` sees it. */
+#define ROOM                                                                                            \
+    "'{\"id\":\"' || r.id || '\",\"type\":\"' || r.type"                                                   \
+    " || '\",\"name\":' || coalesce(to_json(r.name)::text, 'null')"                                     \
+    " || ',\"status\":' || coalesce('\"' || r.status || '\"', 'null')"                                   \
+    " || ',\"historyFrom\":\"' || r.history_from || '\",\"createdBy\":' || to_json(r.created_by)"          \
+    " || ',\"createdAt\":' || " SQL_TIME_JSON("r.created_at")                                           \
+    " || ',\"updatedAt\":' || " SQL_TIME_JSON("r.updated_at")                                           \
+    " || ',\"epoch\":' || r.epoch || ',\"rev\":' || r.rev || ',\"lastSeq\":' || r.last_seq"               \
+    " || ',\"lastMessage\":' || coalesce((select " SQL_MESSAGE("m") " from chat_messages m"             \
+    " where m.room_id = r.id and m.seq = r.last_seq and m.seq > me.history_seq), 'null')"               \
+    " || ',\"unreadCount\":' || " UNREAD                                                                \
+    " || ',\"participants\":[' || coalesce(" PARTICIPANTS ", '') || ']}'"
+
 const char QUERY_ROOM[] =
-    "select '{\"id\":\"' || r.id || '\",\"type\":\"' || r.type"
-    " || '\",\"name\":' || coalesce(to_json(r.name)::text, 'null')"
-    " || ',\"status\":' || coalesce('\"' || r.status || '\"', 'null')"
-    " || ',\"historyFrom\":\"' || r.history_from || '\",\"createdBy\":' || to_json(r.created_by)"
-    " || ',\"createdAt\":' || " SQL_TIME_JSON("r.created_at")
-    " || ',\"updatedAt\":' || " SQL_TIME_JSON("r.updated_at")
-    " || ',\"epoch\":' || r.epoch || ',\"rev\":' || r.rev || ',\"lastSeq\":' || r.last_seq"
-    " || ',\"lastMessage\":' || coalesce((select " SQL_MESSAGE("m") " from chat_messages m"
-    " where m.room_id = r.id and m.seq = r.last_seq and m.seq > me.history_seq), 'null')"
-    " || ',\"unreadCount\":' || coalesce(r.last_seq"
-    " - parlor_read_seq(r.id, me.user_id, me.read_seq, r.last_seq, r.active_at), 0)"
-    " || ',\"participants\":[' || coalesce(" PARTICIPANTS ", '') || ']}',"
-    " r.type, me.role, coalesce(me.history_seq, 0)"
+    "select " ROOM ", r.type, me.role, coalesce(me.history_seq, 0)"
     " from chat_rooms r left join chat_participants me on me.room_id = r.id and me.user_id = $2"
     " where r.id = $1::uuid";
 
+/* The page is chosen before anything is printed: only its rooms cost their messages and participants. */
+#define ACTIVE_MS "(extract(epoch from r.active_at) * 1000)::bigint"
+#define ROOM_PAGE(from)                                                                                 \
+    "select " ACTIVE_MS ", r.id, " ROOM                                                                 \
+    " from (select r.id as room_id " from                                                               \
+    " where ($2::text is null or r.type = $2) and ($3::bigint is null or (r.active_at, r.id)"           \
+    " < (timestamptz 'epoch' + $3::bigint * interval '1 millisecond', $4::uuid))"                       \
+    " order by r.active_at desc, r.id desc limit $5::bigint) page"                                      \
+    " join chat_rooms r on r.id = page.room_id"                                                         \
+    " left join chat_participants me on me.room_id = r.id and me.user_id = $1"                          \
+    " order by r.active_at desc, r.id desc"
+
+const char QUERY_ROOM_LIST[] =
+    ROOM_PAGE("from chat_participants p join chat_rooms r on r.id = p.room_id and p.user_id = $1");
+
+const char QUERY_ROOM_LIST_AGENT[] =
+    ROOM_PAGE("from (select p.room_id from chat_participants p where p.user_id = $1 union"
+              " select o.id from chat_rooms o where o.type = 'support' and o.status = 'open') mine"
+              " join chat_rooms r on r.id = mine.room_id");
+
+const char QUERY_ROOM_TYPE[] = "select type from chat_rooms where id = $1::uuid";
+
+const char QUERY_ROOM_CREATE[] =
+    "select outcome, room_id, version"
+    " from parlor_room_create($1::uuid, $2, $3, $4, $5::text[], $6, $7::bigint, $8::bigint)";
+
+/* Columns in the order of enum message_column. Times leave as numbers: printing one costs PostgreSQL seven times
+ * as much. The room leads the order by name so that a plan for any values stays on the key. */
+#define MESSAGE_COLUMNS                                                                                 \
+    "m.id, m.seq, m.sender_id, m.client_message_id, m.type, m.content, m.mentions, m.reply_to_id,"      \
+    " m.attachments, m.rev, date_part('epoch', m.created_at), date_part('epoch', m.edited_at),"         \
+    " date_part('epoch', m.deleted_at)"
+#define HISTORY                                                                                         \
+    "(select p.history_seq from chat_participants p where p.room_id = $1::uuid and p.user_id = $2)"
+
+const char QUERY_PAGE_BEFORE[] =
+    "select " MESSAGE_COLUMNS " from chat_messages m where m.room_id = $1::uuid and m.seq < $3::bigint"
+    " and m.seq > " HISTORY " order by m.room_id desc, m.seq desc limit $4::bigint";
+
+const char QUERY_PAGE_AFTER[] =
+    "select " MESSAGE_COLUMNS " from chat_messages m where m.room_id = $1::uuid and m.seq > $3::bigint"
+    " and m.seq > " HISTORY " order by m.room_id, m.seq limit $4::bigint";
+
+const char QUERY_ALIVE[] = "select 1";
+
 const char QUERY_ROOM_HEADS[] = "select id, last_seq from chat_rooms where id = any($1::uuid[])";
+
+/* clang-format on */
+
+enum message_column {
+    COLUMN_ID,
+    COLUMN_SEQ,
+    COLUMN_SENDER,
+    COLUMN_CLIENT_MESSAGE_ID,
+    COLUMN_TYPE,
+    COLUMN_CONTENT,
+    COLUMN_MENTIONS,
+    COLUMN_REPLY_TO,
+    COLUMN_ATTACHMENTS,
+    COLUMN_REV,
+    COLUMN_CREATED_AT,
+    COLUMN_EDITED_AT,
+    COLUMN_DELETED_AT
+};
+
+static const char *cell(const struct db_answer *answer, int row, enum message_column column)
+{
+    return answer->cell(answer, row, (int)column);
+}
+
+static int64_t cell_integer(const struct db_answer *answer, int row, enum message_column column)
+{
+    const char *text = cell(answer, row, column);
+    return text != NULL ? strtoll(text, NULL, 10) : 0;
+}
+
+/* Seconds with a fraction; a double holds the milliseconds of any date of ours exactly enough to round. */
+static int64_t cell_ms(const struct db_answer *answer, int row, enum message_column column)
+{
+    const char *text = cell(answer, row, column);
+    return text != NULL ? llround(strtod(text, NULL) * 1000) : 0;
+}
+
+int64_t query_message_seq(const struct db_answer *answer, int row)
+{
+    return cell_integer(answer, row, COLUMN_SEQ);
+}
+
+void query_put_message(struct buf *out, const struct db_answer *answer, int row, const struct uuid *room)
+{
+    const char *id = cell(answer, row, COLUMN_ID);
+    const char *reply_to = cell(answer, row, COLUMN_REPLY_TO);
+    struct message m = {
+        .room = *room,
+        .seq = query_message_seq(answer, row),
+        .rev = cell_integer(answer, row, COLUMN_REV),
+        .sender = cell(answer, row, COLUMN_SENDER),
+        .client_message_id = cell(answer, row, COLUMN_CLIENT_MESSAGE_ID),
+        .type = cell(answer, row, COLUMN_TYPE),
+        .content = cell(answer, row, COLUMN_CONTENT),
+        .content_size = answer->cell_size(answer, row, COLUMN_CONTENT),
+        .mentions = cell(answer, row, COLUMN_MENTIONS),
+        .attachments = cell(answer, row, COLUMN_ATTACHMENTS),
+        .created_at_ms = cell_ms(answer, row, COLUMN_CREATED_AT),
+        .edited_at_ms = cell_ms(answer, row, COLUMN_EDITED_AT),
+        .deleted_at_ms = cell_ms(answer, row, COLUMN_DELETED_AT),
+    };
+    uuid_parse(id, strlen(id), &m.id);
+    m.has_reply = reply_to != NULL && uuid_parse(reply_to, strlen(reply_to), &m.reply_to);
+    message_print(out, &m);
+}

@@ -1,11 +1,15 @@
-/* The statements that both the REST API and the bridge ask: PostgreSQL builds the JSON of contract.md, keys
- * in its order, so that nobody parses or prints it again.
+/* The statements of the REST API and the bridge.
+ *
+ * Rooms are printed by PostgreSQL, keys in the contract's order. Messages of a page leave it as columns and are
+ * printed here: of 50 messages that costs a third of what PostgreSQL takes to print them.
  *
  * Flow:   http handlers, bridge -> db_port.query.
  * Thread: any; constants. The port knows a statement by its address.
  * Owns:   nothing. */
 #ifndef PARLOR_CORE_QUERIES_H
 #define PARLOR_CORE_QUERIES_H
+
+#include "core/ports.h"
 
 /* clang-format off */
 
@@ -36,6 +40,31 @@ extern const char QUERY_MESSAGES_AFTER[];
  * user's role or NULL, history_seq: it sees only messages past this one). One who is not in the room gets it
  * without lastMessage and with unreadCount 0; whether it may have it at all is the caller's to check. */
 extern const char QUERY_ROOM[];
+
+/* user, type or NULL, cursor's milliseconds or NULL, cursor's room or NULL, limit -> rows of (milliseconds of
+ * the newest activity, id, room as JSON), newest first; the first two are the cursor of the page below. For
+ * agents with the open support rooms that they have not joined. */
+extern const char QUERY_ROOM_LIST[];
+extern const char QUERY_ROOM_LIST_AGENT[];
+
+/* room -> (type), or no row. */
+extern const char QUERY_ROOM_TYPE[];
+
+/* new id, creator, type, name or NULL, others as an array, Idempotency-Key or NULL, hash of the request or
+ * NULL, rooms_max -> (outcome, room, version): see parlor_room_create in sql/. */
+extern const char QUERY_ROOM_CREATE[];
+
+/* room, user, seq, limit -> the messages below (falling) or above (rising) seq that the user may see, as
+ * columns for the two functions below. No rows for one who is not in the room. */
+extern const char QUERY_PAGE_BEFORE[];
+extern const char QUERY_PAGE_AFTER[];
+
+int64_t query_message_seq(const struct db_answer *answer, int row);
+/* Appends the object `message` of one row. */
+void query_put_message(struct buf *out, const struct db_answer *answer, int row, const struct uuid *room);
+
+/* -> one row, when the database answers. */
+extern const char QUERY_ALIVE[];
 
 /* array of rooms' ids (as '{id,id}') -> rows of (id, last_seq). */
 extern const char QUERY_ROOM_HEADS[];

@@ -30,6 +30,9 @@ create table chat_rooms (
     name         text
 ) with (fillfactor = 60);
 
+-- What agents see without being in it. Its columns don't change with a message.
+create index chat_rooms_open_support on chat_rooms (id) where type = 'support' and status = 'open';
+
 -- A row while the user is in the room; who was there before is in the membership log alone.
 create table chat_participants (
     read_seq      bigint not null default 0,            -- read up to here: see parlor_read_seq

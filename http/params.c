@@ -1,0 +1,124 @@
+#include "http/params.h"
+
+#include "core/json.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+/* Decodes in place (a plus is a space); false for a broken escape or what is no UTF-8. */
+static bool decode(char *text)
+{
+    const char *from = text;
+    char *to = text;
+    for (; *from != '\0'; from++) {
+        if (*from == '+') {
+            *to++ = ' ';
+        } else if (*from == '%') {
+            int high = hex_digit(from[1]);
+            int low = high < 0 ? -1 : hex_digit(from[2]);
+            if (low < 0 || (high == 0 && low == 0))
+                return false;
+            *to++ = (char)(high << 4 | low);
+            from += 2;
+        } else {
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
+    return utf8_check(text, (size_t)(to - text));
+}
+
+static bool is_known(const char *const *known, const char *name)
+{
+    for (; *known != NULL; known++)
+        if (strcmp(*known, name) == 0)
+            return true;
+    return false;
+}
+
+static void read_pair(struct params *p, char *pair, const char *const *known, struct problems *problems)
+{
+    char *value = strchr(pair, '=');
+    if (value != NULL)
+        *value++ = '\0';
+    else
+        value = pair + strlen(pair);
+    if (!decode(pair) || (*value != '\0' && !decode(value))) {
+        problems_add(problems, "the query string must be percent-encoded UTF-8");
+    } else if (!is_known(known, pair)) {
+        problems_add(problems, "unknown parameter `%s`", pair);
+    } else if (params_get(p, pair) != NULL) {
+        problems_add(problems, "%s must be given once", pair);
+    } else if (p->count < PARAMS_MAX) {
+        p->items[p->count++] = (struct param){.name = pair, .value = value};
+    }
+}
+
+void params_read(struct params *p, const char *raw, const char *const *known, struct problems *problems)
+{
+    *p = (struct params){0};
+    size_t size = strlen(raw);
+    if (size == 0)
+        return;
+    if (size > PARAMS_BYTES_MAX) {
+        problems_add(problems, "the query string must have at most %d bytes", PARAMS_BYTES_MAX);
+        return;
+    }
+    p->text = mem_dup(raw, size);
+    char *rest = p->text;
+    while (rest != NULL) {
+        char *pair = strsep(&rest, "&");
+        if (*pair != '\0')
+            read_pair(p, pair, known, problems);
+    }
+}
+
+void params_finish(struct params *p)
+{
+    if (p == NULL)
+        return;
+    free(p->text);
+    *p = (struct params){0};
+}
+
+const char *params_get(const struct params *p, const char *name)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (strcmp(p->items[i].name, name) == 0)
+            return p->items[i].value;
+    return NULL;
+}
+
+bool params_integer(const struct params *p, const char *name, int64_t min, int64_t max, int64_t *out,
+                    struct problems *problems)
+{
+    const char *text = params_get(p, name);
+    if (text == NULL)
+        return false;
+    /* Digits alone: strtoll would also take spaces and a plus sign. */
+    bool digits = *text != '\0' && strspn(text, "0123456789") == strlen(text);
+    errno = 0;
+    long long value = digits ? strtoll(text, NULL, 10) : -1;
+    if (!digits || errno != 0 || value < min || value > max) {
+        if (max == INT64_MAX)
+            problems_add(problems, "%s must be a whole number from %lld", name, (long long)min);
+        else
+            problems_add(problems, "%s must be a whole number from %lld to %lld", name, (long long)min,
+                         (long long)max);
+        return false;
+    }
+    *out = value;
+    return true;
+}
