@@ -143,7 +143,7 @@ static uint32_t take_entry(struct index *x, void **entries, size_t entry_size)
         x->free = x->next[entry];
         return entry;
     }
-    if (x->used == x->capacity) {
+    if (x->used >= x->capacity) {
         x->capacity = grown(x->capacity);
         *entries = mem_realloc(*entries, x->capacity * entry_size);
         x->next = mem_realloc(x->next, (size_t)x->capacity * sizeof(*x->next));
@@ -230,7 +230,7 @@ static uint32_t store_text(struct members *m, const char *text, size_t size)
     if (at != 0) {
         memcpy(&m->arena_free[blocks], m->arena + (size_t)at * BLOCK, sizeof(at));
     } else {
-        if (m->arena_capacity - m->arena_blocks < blocks) {
+        if (m->arena_blocks + blocks > m->arena_capacity) {
             m->arena_capacity = grown(m->arena_capacity + blocks);
             m->arena = mem_realloc(m->arena, (size_t)m->arena_capacity * BLOCK);
         }

@@ -6,6 +6,7 @@
 #include "core/topic.h"
 
 #include <assert.h>
+#include <stdint.h>
 #include <string.h>
 
 #define LEVELS_MAX 5 /* of the longest shape under the prefix: calls/{call}/signal/{to}/{user} */
@@ -120,16 +121,27 @@ static unsigned split(const char *text, struct topic_part levels[LEVELS_MAX])
     }
 }
 
-/* One room has one topic: subscriptions compare bytes, so upper case would be another topic of the same room.
- */
+/* The value of a digit plus 1; 0 for what is none. Lower case only: subscriptions compare bytes, so upper
+ * case would be another topic of the same room. */
+static const unsigned char digits[256] = {
+    ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
+
+/* Like uuid_parse, without a branch for each byte: this is most of a parse. */
 static bool read_id(const struct topic_part *level, struct uuid *out)
 {
+    static const unsigned char places[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
+    const unsigned char *text = (const unsigned char *)level->text;
     if (level->size != UUID_TEXT_SIZE - 1)
         return false;
-    unsigned upper = 0;
-    for (size_t i = 0; i < UUID_TEXT_SIZE - 1; i++)
-        upper |= (unsigned)(level->text[i] >= 'A') & (unsigned)(level->text[i] <= 'F');
-    return upper == 0 && uuid_parse(level->text, level->size, out);
+    bool fits = text[8] == '-' && text[13] == '-' && text[18] == '-' && text[23] == '-';
+    for (size_t i = 0; i < sizeof(places); i++) {
+        unsigned high = digits[text[places[i]]], low = digits[text[places[i] + 1]];
+        fits = fits & (high != 0) & (low != 0);
+        out->bytes[i] = (uint8_t)((high - 1) << 4 | (low - 1));
+    }
+    return fits;
 }
 
 static bool read_level(struct topic *t, char meaning, const struct topic_part *level)
