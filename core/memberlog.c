@@ -24,6 +24,7 @@
 
 #define READ_INTERVAL_MS 1000
 #define RETRY_MS         500
+#define STOP_INTERVAL_MS 100   /* how soon a long load sees that it is to stop */
 #define CHANGES_MAX      10000 /* in one batch; more come with the next, at once */
 #define LOAD_TIMEOUT_NS  INT64_C(60000000000)
 #define COPY_HEADER_SIZE 19 /* signature, flags, length of the extension */
@@ -190,13 +191,12 @@ static int add_row(struct memberlog_batch *b, const char *row, size_t size, bool
 /* Waits until more of the COPY is there. */
 static int wait_copy(struct memberlog *log, int64_t deadline_ns, struct error *e)
 {
-    struct pollfd fds[] = {{.fd = PQsocket(log->conn), .events = POLLIN},
-                           {.fd = log->wake, .events = POLLIN}};
+    struct pollfd p = {.fd = PQsocket(log->conn), .events = POLLIN};
     if (atomic_load(&log->stopping) || clock_mono_ns() > deadline_ns) {
         return error_set(e, ERROR_UNAVAILABLE, "database_unavailable",
                          "the membership could not be read in time");
     }
-    poll(fds, atomic_load(&log->stopping) ? 2 : 1, READ_INTERVAL_MS);
+    poll(&p, 1, STOP_INTERVAL_MS);
     return PQconsumeInput(log->conn) == 1 ? 0 : db_error(log->conn, NULL, e);
 }
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECKSUM_SIZE 17            /* 16 hexadecimal digits and a zero byte */
-#define LOCK_KEY      "72700111997" /* any number that is ours alone */
+#define CHECKSUM_SIZE   17            /* 16 hexadecimal digits and a zero byte */
+#define LOCK_KEY        "72700111997" /* any number that is ours alone */
 #define STEP_TIMEOUT_MS (10 * 60 * 1000)
 #define LOCK_TIMEOUT_MS (60 * 1000)
 
@@ -72,8 +72,8 @@ static int compare_applied(PGconn *conn, const struct migration *list, size_t co
         char sum[CHECKSUM_SIZE] = "";
         if (ours == NULL) {
             error_set(e, ERROR_INVALID, "schema_too_new",
-                      "the database has migration %04d_%s, which this build does not know: update Parlor", newest,
-                      PQgetvalue(rows, i, 1));
+                      "the database has migration %04d_%s, which this build does not know: update Parlor",
+                      newest, PQgetvalue(rows, i, 1));
             newest = -1;
             break;
         }
@@ -91,18 +91,19 @@ static int compare_applied(PGconn *conn, const struct migration *list, size_t co
     return newest;
 }
 
-/* The file's text holds several statements, which only the simple protocol takes; with BEGIN and COMMIT in the
- * same text the server stops at the first failure. */
+/* The file's text holds several statements, which only the simple protocol takes; with BEGIN and COMMIT in
+ * the same text the server stops at the first failure. */
 static int apply(PGconn *conn, const struct migration *m, struct error *e)
 {
     char sum[CHECKSUM_SIZE];
     checksum(m->sql, sum);
     struct buf text = {0};
-    buf_printf(&text,
-               "begin;\ncreate table if not exists schema_migrations (version integer primary key, name text not "
-               "null, checksum text not null, applied_at timestamptz not null default now());\n%s\n;insert into "
-               "schema_migrations (version, name, checksum) values (%d, '%s', '%s');\ncommit;",
-               m->sql, m->version, m->name, sum);
+    buf_printf(
+        &text,
+        "begin;\ncreate table if not exists schema_migrations (version integer primary key, name text not "
+        "null, checksum text not null, applied_at timestamptz not null default now());\n%s\n;insert into "
+        "schema_migrations (version, name, checksum) values (%d, '%s', '%s');\ncommit;",
+        m->sql, m->version, m->name, sum);
     PGresult *result = db_exec(conn, text.data, 0, NULL, STEP_TIMEOUT_MS, e);
     buf_finish(&text);
     if (result != NULL) {

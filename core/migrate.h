@@ -1,8 +1,9 @@
-/* The schema's migrations: numbered files of sql/, built in, applied in order, each in a transaction of its own.
+/* The schema's migrations: numbered files of sql/, built in, applied in order, each in a transaction of its
+ * own.
  *
  * Table schema_migrations(version, name, checksum, applied_at) says which were applied; one whose text is no
- * longer the one applied is refused, for then nobody knows what the schema is. An advisory lock lets one run at
- * a time.
+ * longer the one applied is refused, for then nobody knows what the schema is. An advisory lock lets one run
+ * at a time.
  *
  * Flow:   sql/NNNN_what.sql -> sql/embed.cmake -> here -> PostgreSQL; db_check asks for the newest number.
  * Thread: any, a connection of its own.
@@ -25,8 +26,8 @@ struct migration {
 int migrate_newest(void);
 
 /* Applies what is missing, or with dry_run only says what would be. Appends one line a migration to report:
- * `0001_chat applied`, `0001_chat would be applied`, and nothing for those that are there. Returns how many were
- * (or would be) applied, or -1 with INVALID `migration_changed` (an applied one has another text now),
+ * `0001_chat applied`, `0001_chat would be applied`, and nothing for those that are there. Returns how many
+ * were (or would be) applied, or -1 with INVALID `migration_changed` (an applied one has another text now),
  * `schema_too_new` (the database knows one that this build doesn't), `migration_failed` (with the server's
  * reason; those before it stay applied), or UNAVAILABLE. */
 int migrate_run(PGconn *conn, bool dry_run, struct buf *report, struct error *e);
