@@ -1,0 +1,113 @@
+// parlorctl against a real database and configuration.
+import assert from 'node:assert/strict';
+import { appendFileSync } from 'node:fs';
+import test, { after, before } from 'node:test';
+import { Stack } from './lib/stack.mjs';
+import { connectMqtt } from './lib/clients.mjs';
+
+const USAGE = 64, DATA = 65, UNAVAILABLE = 69, CONFIG = 78;
+let stack;
+before(async () => {
+    stack = await Stack.start({ migrate: false, parts: [] });
+});
+after(() => stack.stop());
+
+const oneLine = ({ stderr }) => assert.match(stderr.trim(), /^[^\n]+$/);
+
+test('migrate: a dry run says what would be, a run does it, another finds nothing', { timeout: 60_000 }, async () => {
+    assert.match(stack.ctl('migrate', '--dry-run'), /0001_chat/);
+    const { rows } = await stack.sql.query("SELECT to_regclass('chat_messages') AS there");
+    assert.equal(rows[0].there, null);
+    assert.match(stack.ctl('migrate'), /0001_chat/);
+    assert.doesNotMatch(stack.ctl('migrate'), /applied\b.*0001|0001_chat applied/);
+    const answer = JSON.parse(stack.ctl('migrate', '--json'));
+    assert.equal(typeof answer, 'object');
+});
+
+test('migrate at the same moment: one does it, none fails', { timeout: 60_000 }, async () => {
+    await stack.sql.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public');
+    const all = await Promise.all([1, 2, 3, 4].map(() => stack.ctlResult('migrate')));
+    assert.deepEqual(all.map((a) => a.code), [0, 0, 0, 0], JSON.stringify(all));
+    const { rows } = await stack.sql.query('SELECT count(*) AS n, count(DISTINCT version) AS versions FROM schema_migrations');
+    assert.equal(rows[0].n, rows[0].versions);
+});
+
+test('a migration whose text has changed is refused', { timeout: 60_000 }, async () => {
+    const { rows } = await stack.sql.query('SELECT checksum FROM schema_migrations WHERE version = 1');
+    await stack.sql.query("UPDATE schema_migrations SET checksum = 'another' WHERE version = 1").catch(() =>
+        stack.sql.query("UPDATE schema_migrations SET checksum = '\\x00' WHERE version = 1"));
+    const answer = await stack.ctlResult('migrate');
+    assert.notEqual(answer.code, 0);
+    oneLine(answer);
+    await stack.sql.query('UPDATE schema_migrations SET checksum = $1 WHERE version = 1', [rows[0].checksum]);
+    assert.equal((await stack.ctlResult('migrate')).code, 0);
+});
+
+test('token and token check', { timeout: 60_000 }, async () => {
+    const token = stack.ctl('token', 'alice', '--ttl', '60').trim();
+    assert.match(token, /^[\w-]+\.[\w-]+\.[\w-]+$/);
+    assert.match(stack.ctl('token', 'check', token), /alice/);
+    const json = JSON.parse(stack.ctl('token', 'check', token, '--json'));
+    assert(JSON.stringify(json).includes('"alice"'));
+    const operator = stack.ctl('token', 'olga', '--role', 'operator', '--ttl', '60').trim();
+    assert.match(stack.ctl('token', 'check', operator), /operator/);
+    const bad = await stack.ctlResult('token', 'check', `${token.slice(0, -6)}AAAAAA`);
+    assert.notEqual(bad.code, 0);
+    oneLine(bad);
+    for (const args of [['token', 'a/b'], ['token', 'alice', '--role', 'service'], ['token', 'alice', '--ttl', '-1'], ['token']]) {
+        const answer = await stack.ctlResult(...args);
+        assert([USAGE, DATA].includes(answer.code), `${args.join(' ')}: ${JSON.stringify(answer)}`);
+        oneLine(answer);
+    }
+});
+
+test('unknown commands and keys', { timeout: 60_000 }, async () => {
+    const unknown = await stack.ctlResult('tokn');
+    assert.equal(unknown.code, USAGE);
+    oneLine(unknown);
+});
+
+test('why: the rule, and what would change it', { timeout: 60_000 }, async () => {
+    const room = '018f0000-0000-7000-8000-000000000001';
+    await stack.sql.query(`SELECT * FROM parlor_room_create($1, 'alice', 'group', 'r', array['bob'], null, null, 100)`, [room]);
+    const topic = `chat/v1/rooms/${room}/messages`;
+    const yes = JSON.parse(stack.ctl('why', 'alice', 'subscribe', topic, '--json'));
+    assert.equal(yes.allowed, true);
+    assert.equal(yes.rule, 'member');
+    const refused = await stack.ctlResult('why', 'mallory', 'subscribe', topic, '--json');
+    const no = JSON.parse(refused.stdout);
+    assert.equal(no.allowed, false);
+    assert.equal(no.rule, 'not_member');
+    const own = await stack.ctlResult('why', 'alice', 'write', `chat/v1/rooms/${room}/send/bob`, '--json');
+    assert.equal(JSON.parse(own.stdout).rule, 'own_voice');
+});
+
+test('check names what is wrong', { timeout: 60_000 }, async () => {
+    const answer = await stack.ctlResult('check');
+    assert(answer.stdout.length > 0);
+    appendFileSync(stack.parlorConf, 'qeue_bytes_max 5\n');
+    const broken = await stack.ctlResult('check');
+    assert.equal(broken.code, CONFIG, JSON.stringify(broken));
+    assert.match(broken.stderr + broken.stdout, /queue_bytes_max/);
+});
+
+test('status, with the stack up and with the database away', { timeout: 90_000 }, async () => {
+    const up = await Stack.start();
+    try {
+        const token = up.ctl('token', 'olga', '--role', 'operator', '--ttl', '60').trim();
+        const client = await connectMqtt(up, { username: 'jwt', password: token });
+        await client.subscribeAsync('chat/v1/rooms/+/messages', { qos: 1 });
+        await client.endAsync(true);
+        const well = await up.ctlResult('status', '--json');
+        assert.equal(well.code, 0, JSON.stringify(well));
+        JSON.parse(well.stdout);
+        await up.sql.end();
+        await up.postgres.kill();
+        const away = await up.ctlResult('status');
+        assert.equal(away.code, UNAVAILABLE, JSON.stringify(away));
+        await up.postgres.up();
+        up.sql = await up.postgres.connect();
+    } finally {
+        await up.stop();
+    }
+});

@@ -1,0 +1,119 @@
+// The database away, hung or slow: the broker goes on, senders get a clear answer at once, and all goes on by
+// itself when it is back. What was accepted before a SIGTERM is stored.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import test from 'node:test';
+import { Stack } from './lib/stack.mjs';
+import { until } from './lib/events.mjs';
+
+// Sends by the door until the answer is `stored`; the codes of refusals on the way.
+async function sendUntilStored(door, room, ms = 20_000) {
+    const codes = [];
+    const clientMessageId = randomUUID();
+    const answer = await until('a message is stored again', async () => {
+        const a = await door.send(room, { content: 'again', clientMessageId }, 5000).catch((error) => ({ code: error.message }));
+        if (a.status === 'stored') return a;
+        codes.push(a.code);
+        return null;
+    }, ms);
+    return { answer, codes };
+}
+
+for (const [name, fail, mend] of [
+    ['down', (s) => s.postgres.kill(), (s) => s.postgres.up()],
+    ['hung', (s) => s.postgres.hang(), (s) => s.postgres.resume()],
+]) {
+    test(`the database is ${name}`, { timeout: 90_000 }, async () => {
+        const stack = await Stack.start();
+        try {
+            const [alice, bob] = [stack.user('alice'), stack.user('bob')];
+            const room = await stack.room([alice, bob]);
+            const sender = await alice.mqtt();
+            const socket = await alice.socket();
+            const receiver = await bob.mqtt({ room, subscribe: [`chat/v1/rooms/${room}/typing/+`] });
+            await sender.send(room, { content: 'before' });
+            await fail(stack);
+
+            // Everything under way is answered in two seconds, by code.
+            const asked = Date.now();
+            const answers = await Promise.all(Array.from({ length: 20 }, () => sender.send(room, { content: 'lost' }, 5000)));
+            const took = Date.now() - asked;
+            assert(took < 3000, `answered after ${took} ms`);
+            for (const a of answers) {
+                assert.equal(a.status, 'rejected');
+                assert(['unavailable', 'busy', 'database_unavailable'].includes(a.code), JSON.stringify(a));
+            }
+            const bySocket = await socket.send(room, { content: 'lost' }, 8000);
+            assert.equal(bySocket.status, 'rejected');
+            // The broker serves everything else meanwhile: a new connection and what passes straight through.
+            const another = await bob.mqtt({ room });
+            await sender.client.publishAsync(`chat/v1/rooms/${room}/typing/alice`, '{"isTyping":true}', { qos: 1 });
+            await receiver.other.find((m) => m.topic.endsWith('/typing/alice'), 2000);
+            assert(sender.client.connected && receiver.client.connected && socket.socket.connected);
+            const health = await fetch(`${stack.url}/readyz`);
+            assert.equal(health.status, 503);
+            assert((await fetch(`${stack.url}/healthz`)).ok);
+
+            await mend(stack);
+            const { answer } = await sendUntilStored(sender, room);
+            await receiver.seen.find((m) => m.id === answer.id);
+            await another.seen.find((m) => m.id === answer.id);
+            await stack.ready();
+            const fromSocket = await sendUntilStored(socket, room);
+            await receiver.seen.find((m) => m.id === fromSocket.answer.id);
+            // What was rejected was not stored, and no number is missing.
+            const history = await alice.history(room);
+            assert.deepEqual(history.map((m) => m.seq), history.map((_, i) => i + 1));
+            for (const door of [sender, socket, receiver, another]) await door.close();
+        } finally {
+            await stack.stop();
+        }
+    });
+}
+
+test('a locked room costs only its own messages', { timeout: 60_000 }, async () => {
+    const stack = await Stack.start({ parlor: { lock_timeout_ms: 500 } });
+    try {
+        const [alice, bob] = [stack.user('alice'), stack.user('bob')];
+        const [locked, free] = [await stack.room([alice, bob]), await stack.room([alice, bob])];
+        const sender = await alice.mqtt();
+        const locker = await stack.postgres.connect();
+        await locker.query('BEGIN');
+        await locker.query('SELECT 1 FROM chat_rooms WHERE id = $1 FOR UPDATE', [locked]);
+        const [a, b] = await Promise.all([sender.send(locked, { content: 'stuck' }), sender.send(free, { content: 'free' })]);
+        assert.deepEqual([a.status, a.code], ['rejected', 'busy']);
+        assert.equal(b.status, 'stored');
+        await locker.query('ROLLBACK');
+        await locker.end();
+        assert.equal((await sender.send(locked, { content: 'free again' })).seq, 1);
+        await sender.close();
+    } finally {
+        await stack.stop();
+    }
+});
+
+test('SIGTERM of the broker flushes what it accepted', { timeout: 60_000 }, async () => {
+    const stack = await Stack.start({ parts: ['broker', 'parlord'] });
+    try {
+        const [alice, bob] = [stack.user('alice'), stack.user('bob')];
+        const room = await stack.room([alice, bob]);
+        await stack.parlord.end();
+        const sender = await alice.mqtt();
+        // A lock keeps the batch from committing until the broker has been asked to end.
+        const locker = await stack.postgres.connect();
+        await locker.query('BEGIN');
+        await locker.query('SELECT 1 FROM chat_rooms WHERE id = $1 FOR UPDATE', [room]);
+        const ids = Array.from({ length: 200 }, () => randomUUID());
+        await Promise.all(ids.map((clientMessageId) => sender.publish(room, JSON.stringify({ content: 'x', clientMessageId }))));
+        stack.broker.signal('SIGTERM');
+        await locker.query('ROLLBACK');
+        await locker.end();
+        const { code } = await stack.broker.ended;
+        assert.equal(code, 0);
+        const rows = await stack.stored(room);
+        assert.deepEqual(rows.map((r) => r.seq), ids.map((_, i) => i + 1), 'all that PUBACK was given for');
+        assert.deepEqual(rows.map((r) => r.client_message_id), ids, 'in their order');
+    } finally {
+        await stack.stop();
+    }
+});

@@ -1,0 +1,214 @@
+// ./dev up, down and env: the stack as people start it, its supervision, and its data over a restart.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import test, { after, before } from 'node:test';
+import { freePorts } from './lib/process.mjs';
+import { EventLog, until } from './lib/events.mjs';
+
+const CHECKOUT = new URL('../../', import.meta.url).pathname;
+const NAMES = ['mosquitto', 'parlord', 'postgres'];
+let folder, data, env;
+
+before(async () => {
+    folder = mkdtempSync(`${tmpdir()}/parlor-dev-`);
+    data = `${folder}/a folder whose name is so long that no path of a unix socket below it would fit into its 107 bytes`;
+    const [http, admin, mqtt, ws] = await freePorts(4);
+    env = {
+        ...process.env,
+        PARLOR_DATA: data,
+        PARLOR_HTTP_PORT: `${http}`,
+        PARLOR_ADMIN_PORT: `${admin}`,
+        PARLOR_MQTT_PORT: `${mqtt}`,
+        PARLOR_MQTT_WS_PORT: `${ws}`,
+    };
+    chmodSync(folder, 0o755);
+});
+after(async () => {
+    await dev(['down']);
+    rmSync(folder, { recursive: true, force: true });
+});
+
+// Runs ./dev to its end: {code, out} with both outputs together.
+function dev(args, change = {}) {
+    return new Promise((resolve) => {
+        const child = spawn('./dev', args, { cwd: CHECKOUT, env: { ...env, ...change }, stdio: ['ignore', 'pipe', 'pipe'] });
+        let out = '';
+        for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (out += part));
+        child.on('close', (code) => resolve({ code, out }));
+    });
+}
+
+// Runs a pasted line in a shell until its output matches, then ends it.
+function paste(line, expected, cwd = `${CHECKOUT}/tests/integration`) {
+    const child = spawn('sh', ['-c', `exec ${line}`], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    const log = new EventLog(line.slice(0, 40));
+    let out = '';
+    for (const stream of [child.stdout, child.stderr]) {
+        stream.on('data', (part) => log.push((out += part)));
+    }
+    child.on('close', () => log.push(out));
+    return {
+        seen: expected && log.find((text) => expected.test(text)),
+        again: (pattern) => log.find((text) => pattern.test(text)),
+        end: () => child.kill('SIGTERM'),
+    };
+}
+
+const pid = (name) => Number(readFileSync(`${data}/run/${name}.pid`, 'utf8'));
+const pidOrNone = (name) => (existsSync(`${data}/run/${name}.pid`) ? pid(name) : 0);
+const alive = (n) => {
+    try {
+        return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${n}/stat`, 'utf8'));
+    } catch {
+        return false;
+    }
+};
+const nothingLeft = () => {
+    const left = existsSync(`${data}/run`) ? readdirSync(`${data}/run`).filter((f) => f.endsWith('.pid')) : [];
+    assert.deepEqual(left, []);
+};
+const ready = async () => (await fetch(`http://127.0.0.1:${env.PARLOR_HTTP_PORT}/readyz`).catch(() => null))?.ok;
+
+async function shellEnv() {
+    const { code, out } = await dev(['env']);
+    assert.equal(code, 0, out);
+    return Object.fromEntries(
+        out.trim().split('\n').map((line) => {
+            const [, name, value] = line.match(/^export (\w+)=(.*)$/);
+            return [name, value.replaceAll('\\', '')];
+        }),
+    );
+}
+
+async function api(vars, method, path, body) {
+    const response = await fetch(`${vars.PARLOR_URL}/api/v1${path}`, {
+        method,
+        headers: { authorization: `Bearer ${vars.PARLOR_TOKEN_ALICE}`, 'content-type': 'application/json' },
+        body: body && JSON.stringify(body),
+    });
+    return { status: response.status, body: await response.json() };
+}
+
+test('a port in use: one line that says what to do, and nothing is left', { timeout: 120_000 }, async () => {
+    const taken = createServer().listen(Number(env.PARLOR_MQTT_PORT), '127.0.0.1');
+    await new Promise((resolve) => taken.once('listening', resolve));
+    const { code, out } = await dev(['up', '-d']);
+    taken.close();
+    assert.notEqual(code, 0);
+    assert.match(out.trim(), /^dev: port \d+ is taken.*PARLOR_MQTT_PORT.*$/);
+    nothingLeft();
+});
+
+test('a setting that is none: one line', { timeout: 60_000 }, async () => {
+    const { code, out } = await dev(['up', '-d'], { PARLOR_HTTP_PORT: 'many' });
+    assert.notEqual(code, 0);
+    assert.match(out.trim(), /^dev: PARLOR_HTTP_PORT.*$/);
+});
+
+test('a database that does not answer: one line, and nothing is left', { timeout: 600_000 }, async () => {
+    const { code, out } = await dev(['up', '-d'], { PARLOR_DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' });
+    assert.notEqual(code, 0, out);
+    assert.match(out.trim().split('\n').at(-1), /^dev: .*database/, out);
+    assert(!(await ready()));
+    nothingLeft();
+});
+
+test('up -d: what it prints works as printed', { timeout: 600_000 }, async () => {
+    const { code, out } = await dev(['up', '-d']);
+    assert.equal(code, 0, out);
+    const lines = out.trimEnd().split('\n');
+    assert.equal(lines.at(-1), 'parlor is ready');
+    for (const name of NAMES) assert(alive(pid(name)), `${name}.pid names a live process`);
+
+    const listen = paste(lines.find((l) => l.startsWith('mosquitto_sub')));
+    const find = (start) => lines.find((l) => l.startsWith(start));
+    // mosquitto_sub says nothing when it is subscribed: send until it shows something.
+    await until('mosquitto_sub shows what mosquitto_pub sends', async () => {
+        paste(find('mosquitto_pub'));
+        return listen.again(/hello by MQTT/).then(() => true, () => false);
+    }, 30_000);
+    await paste(find('curl'), /"seq":\d+/).seen;
+    await listen.again(/hello by REST/);
+    const at = lines.findIndex((l) => l.startsWith('node -e'));
+    const script = lines.slice(at, lines.indexOf("'", at) + 1).join('\n');
+    const socket = paste(script, /hello by Socket\.IO/);
+    await socket.seen;
+    await listen.again(/hello by Socket\.IO/);
+    socket.end();
+    listen.end();
+});
+
+test('a second up says that one runs', { timeout: 60_000 }, async () => {
+    const { code, out } = await dev(['up', '-d']);
+    assert.equal(code, 0, out);
+    assert.match(out, /running already/);
+});
+
+test('what is killed is started again within two seconds, and its line says so', { timeout: 120_000 }, async () => {
+    const vars = await shellEnv();
+    for (const name of NAMES) {
+        const old = pid(name);
+        process.kill(old, 'SIGKILL');
+        const died = Date.now();
+        const now = await until(`${name} is started again`, () => {
+            const n = pidOrNone(name);
+            return n && n !== old && alive(n) && n;
+        });
+        const took = Date.now() - died;
+        assert(took < 2500, `${name}: ${took} ms`);
+        assert.match(readFileSync(`${data}/log/dev.log`, 'utf8'), new RegExp(`${name} \\(process ${old}\\) was killed by SIGKILL; starting it again`));
+        await until('a message is stored', async () => {
+            const answer = await api(vars, 'POST', `/chat/rooms/${vars.PARLOR_ROOM}/messages`, { content: `after ${name}` }).catch(() => null);
+            return answer?.status === 201;
+        }, 20_000);
+        assert(alive(now) && pid(name) === now, `${name} stays`);
+    }
+});
+
+test('down ends all; the next up has the same room, tokens and messages', { timeout: 120_000 }, async () => {
+    const before = await shellEnv();
+    const path = `/chat/rooms/${before.PARLOR_ROOM}/messages?limit=100`;
+    const old = await api(before, 'GET', path);
+    const pids = NAMES.map(pid);
+    const { code } = await dev(['down']);
+    assert.equal(code, 0);
+    assert(pids.every((n) => !alive(n)));
+    nothingLeft();
+    assert.notEqual((await dev(['env'])).code, 0, 'env says that nothing runs');
+    assert.equal((await dev(['up', '-d'])).code, 0);
+    const now = await shellEnv();
+    assert.equal(now.PARLOR_ROOM, before.PARLOR_ROOM);
+    const again = await api({ ...now, PARLOR_TOKEN_ALICE: before.PARLOR_TOKEN_ALICE }, 'GET', path);
+    assert.deepEqual(again, old);
+    assert(old.body.data.length >= 6);
+    await dev(['down']);
+});
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+    test(`up in the foreground ends all on ${signal}`, { timeout: 120_000 }, async () => {
+        const child = spawn('./dev', ['up'], { cwd: CHECKOUT, env, stdio: ['ignore', 'pipe', 'pipe'] });
+        const log = new EventLog('./dev up');
+        let out = '';
+        for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => log.push((out += part)));
+        const ended = new Promise((resolve) => child.on('close', resolve));
+        await log.find((text) => /^parlor is ready$/m.test(text), 60_000);
+        const pids = NAMES.map(pid);
+        child.kill(signal);
+        await ended;
+        assert(pids.every((n) => !alive(n)));
+        nothingLeft();
+    });
+}
+
+test('a supervisor that is killed leaves no servers, and the next up works', { timeout: 120_000 }, async () => {
+    assert.equal((await dev(['up', '-d'])).code, 0);
+    const pids = NAMES.map(pid);
+    process.kill(pid('dev'), 'SIGKILL');
+    await until('the servers end', () => pids.every((n) => !alive(n)), 20_000);
+    const { code, out } = await dev(['up', '-d']);
+    assert.equal(code, 0, out);
+    await dev(['down']);
+});

@@ -1,0 +1,50 @@
+// mosquitto_sub and mosquitto_pub as clients, as people use them in a shell.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import test from 'node:test';
+import { Stack } from './lib/stack.mjs';
+import { EventLog } from './lib/events.mjs';
+
+function run(tool, user, args) {
+    const child = spawn(tool, ['-p', `${user.stack.mqttPort}`, '-u', user.id, '-P', user.token, ...args]);
+    const lines = new EventLog(tool);
+    let rest = '';
+    for (const stream of [child.stdout, child.stderr]) {
+        stream.on('data', (part) => {
+            const parts = (rest + part).split('\n');
+            rest = parts.pop();
+            for (const line of parts) lines.push(line);
+        });
+    }
+    return { child, lines, ended: new Promise((resolve) => child.on('close', resolve)) };
+}
+
+test('mosquitto_sub sees what mosquitto_pub sends, and what it sends reaches the other doors', { timeout: 60_000 }, async () => {
+    const stack = await Stack.start();
+    try {
+        const [alice, bob, mallory] = ['alice', 'bob', 'mallory'].map((id) => stack.user(id));
+        const room = await stack.room([alice, bob]);
+        const socket = await bob.socket({ room });
+        const listening = run('mosquitto_sub', bob, ['-d', '-v', '-q', '1', '-t', `chat/v1/rooms/${room}/messages`, '-t', 'chat/v1/users/bob/#']);
+        await listening.lines.find((line) => /SUBACK/.test(line));
+        const acks = run('mosquitto_sub', alice, ['-d', '-t', 'chat/v1/users/alice/acks']);
+        await acks.lines.find((line) => /SUBACK/.test(line));
+
+        const send = run('mosquitto_pub', alice, ['-q', '1', '-t', `chat/v1/rooms/${room}/send/alice`, '-m', '{"content":"from a shell","clientMessageId":"shell-1"}']);
+        assert.equal(await send.ended, 0);
+        const line = await listening.lines.find((l) => l.startsWith(`chat/v1/rooms/${room}/messages `));
+        const message = JSON.parse(line.slice(line.indexOf('{')));
+        assert.deepEqual([message.content, message.seq, message.senderId], ['from a shell', 1, 'alice']);
+        const ack = JSON.parse(await acks.lines.find((l) => l.startsWith('{')));
+        assert.deepEqual([ack.status, ack.id, ack.seq, ack.clientMessageId], ['stored', message.id, 1, 'shell-1']);
+        assert.deepEqual(await socket.seen.find((m) => m.id === message.id), message);
+
+        const spy = run('mosquitto_sub', mallory, ['-d', '-t', `chat/v1/rooms/${room}/messages`]);
+        await spy.lines.find((l) => /denied|All subscription requests were denied|128/i.test(l));
+        spy.child.kill();
+        for (const { child } of [listening, acks]) child.kill();
+        await socket.close();
+    } finally {
+        await stack.stop();
+    }
+});

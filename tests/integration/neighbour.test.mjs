@@ -1,0 +1,85 @@
+// A good neighbour: Parlor in a broker that already serves others by acl_file and password_file.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, chmodSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import test from 'node:test';
+import { Stack } from './lib/stack.mjs';
+import { connectMqtt } from './lib/clients.mjs';
+import { EventLog } from './lib/events.mjs';
+
+function files() {
+    const folder = mkdtempSync(`${tmpdir()}/parlor-neighbour-`);
+    chmodSync(folder, 0o755);
+    writeFileSync(`${folder}/passwd`, '');
+    execFileSync('mosquitto_passwd', ['-b', `${folder}/passwd`, 'sensor', 'sensor-password']);
+    writeFileSync(`${folder}/acl`, 'user sensor\ntopic readwrite plant/#\ntopic readwrite chat/v1/rooms/#\n\nuser alice\ntopic read plant/temperature\n');
+    chmodSync(`${folder}/passwd`, 0o644);
+    chmodSync(`${folder}/acl`, 0o644);
+    return folder;
+}
+
+// Connects, and keeps what comes in.
+async function device(stack, username, password) {
+    const client = await connectMqtt(stack, { username, password, protocolVersion: 5 });
+    client.log = new EventLog(username);
+    client.on('message', (topic, payload) => client.log.push({ topic, text: payload.toString() }));
+    return client;
+}
+
+async function granted(client, filter) {
+    const answer = await client.subscribeAsync(filter, { qos: 1 }).catch(() => [{ qos: 128 }]);
+    return answer.every((g) => g.qos < 128);
+}
+
+for (const outside of ['defer', 'allow']) {
+    test(`outside_prefix ${outside}`, { timeout: 60_000 }, async () => {
+        const folder = files();
+        const stack = await Stack.start({
+            parlor: { outside_prefix: outside },
+            broker: [`acl_file ${folder}/acl`, `password_file ${folder}/passwd`],
+        });
+        try {
+            const sensor = await device(stack, 'sensor', 'sensor-password');
+            await assert.rejects(connectMqtt(stack, { username: 'sensor', password: 'wrong' }), 'the password_file still decides');
+            await assert.rejects(connectMqtt(stack, {}), 'nobody comes in unnamed');
+            const [alice, bob] = [stack.user('alice'), stack.user('bob')];
+            const room = await stack.room([alice, bob]);
+            const user = await device(stack, 'alice', alice.token);
+
+            // The device's own topics go on as the acl_file says.
+            assert(await granted(sensor, 'plant/#'));
+            await sensor.publishAsync('plant/temperature', '21', { qos: 1 });
+            await sensor.log.find((m) => m.topic === 'plant/temperature');
+
+            // Below the prefix no acl_file opens anything.
+            assert(!(await granted(sensor, `chat/v1/rooms/${room}/messages`)));
+            await assert.rejects(sensor.publishAsync(`chat/v1/rooms/${room}/messages`, 'forged', { qos: 1 }));
+            await assert.rejects(sensor.publishAsync(`chat/v1/rooms/${room}/send/alice`, '{"content":"forged"}', { qos: 1 }));
+
+            // A user of Parlor outside the prefix: the acl_file decides, or all is open.
+            assert(await granted(user, 'plant/temperature'));
+            await sensor.publishAsync('plant/temperature', '22', { qos: 1 });
+            await user.log.find((m) => m.text === '22');
+            if (outside === 'defer') {
+                await assert.rejects(user.publishAsync('plant/temperature', '99', { qos: 1 }), 'read only by the acl_file');
+            } else {
+                await user.publishAsync('plant/pressure', '1013', { qos: 1 });
+                await sensor.log.find((m) => m.topic === 'plant/pressure');
+            }
+            // And the chat works beside it.
+            const receiver = await bob.mqtt({ room });
+            const sender = await alice.mqtt();
+            const answer = await sender.send(room, { content: 'beside' });
+            await receiver.seen.find((m) => m.id === answer.id);
+            assert.equal((await stack.stored(room)).length, 1);
+            for (const client of [sensor, user]) await client.endAsync(true);
+            await sender.close();
+            await receiver.close();
+        } finally {
+            await stack.stop();
+            rmSync(folder, { recursive: true });
+        }
+    });
+}
