@@ -368,11 +368,30 @@ static int run_alone(struct store *store, const char *name, struct params *p, in
     return ok != 0 && answer->refusal != NULL ? refused(store, answer->refusal, e) : ok;
 }
 
+/* Was the connection closed while nothing was under way? Known before a batch is sent, that is no
+ * uncertainty. The first look may read the server's farewell, the second sees the end. */
+static bool alive(struct store *store)
+{
+    for (int looks = 0; store->conn != NULL && looks < 2; looks++) {
+        if (PQconsumeInput(store->conn) == 0 || PQstatus(store->conn) != CONNECTION_OK) {
+            return false;
+        }
+        PQisBusy(store->conn);
+    }
+    return store->conn != NULL;
+}
+
 int store_flush(struct store *store, int64_t deadline_ns, struct error *e)
 {
     int64_t now_ns = clock_mono_ns();
-    if (store->conn == NULL || watermarks_count(store->own_reads) == 0 ||
-        now_ns - store->flushed_ns < FLUSH_INTERVAL_NS) {
+    if (store->conn == NULL || now_ns - store->flushed_ns < FLUSH_INTERVAL_NS) {
+        return 0;
+    }
+    if (!alive(store)) {
+        store_disconnect(store);
+        return error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "the database closed the connection");
+    }
+    if (watermarks_count(store->own_reads) == 0) {
         return 0;
     }
     struct answer answer;
@@ -510,7 +529,7 @@ int store_connect(struct store *store, int64_t deadline_ns, struct error *e)
 {
     struct error own;
     e = e != NULL ? e : &own;
-    if (store->conn != NULL && PQstatus(store->conn) == CONNECTION_OK) {
+    if (alive(store)) {
         return 0;
     }
     store_disconnect(store);
