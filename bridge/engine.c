@@ -2,6 +2,7 @@
 
 #include "bridge/admission.h"
 #include "bridge/session.h"
+#include "bridge/socketio.h"
 #include "core/config.h"
 #include "core/digest.h"
 
@@ -27,16 +28,7 @@ struct arrival {
     char *address, *authorization;
 };
 
-struct slice {
-    const char *text; /* NULL: not there */
-    size_t size;
-};
-
-static bool slice_is(struct slice s, const char *text)
-{
-    return s.text != NULL && s.size == strlen(text) && memcmp(s.text, text, s.size) == 0;
-}
-
+/* The value as it stands in the query; text NULL when it is not there. */
 static struct slice parameter(const char *query, const char *name)
 {
     size_t size = strlen(name);

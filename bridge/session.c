@@ -275,7 +275,7 @@ void session_on_beat(void *context, struct deadline *deadline)
 
 /* ---- Opening. ---- */
 
-static void make_id(char out[SESSION_ID_SIZE])
+void session_make_id(char out[SESSION_ID_SIZE])
 {
     static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
     uint8_t random[SESSION_ID_SIZE];
@@ -318,7 +318,7 @@ struct session *session_open(struct engine *e, struct stream *stream, const stru
     struct shared *frame;
 
     s->engine = e;
-    make_id(s->id);
+    session_make_id(s->id);
     if (stream != NULL) {
         s->transport = TRANSPORT_WEBSOCKET;
         take_stream(s, stream);

@@ -72,6 +72,9 @@ void engine_answer(struct engine *engine, struct request *request, int status, c
                    const char *body, size_t size);
 void engine_answer_error(struct engine *engine, struct request *request, int status, int code);
 
+/* A random id, for a session or a socket. */
+void session_make_id(char out[SESSION_ID_SIZE]);
+
 /* A new session; stream NULL: it polls. NULL when the layer above refuses it: the stream, if any, is then
  * closed. */
 struct session *session_open(struct engine *engine, struct stream *stream, const struct handshake *handshake);
