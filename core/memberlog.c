@@ -427,11 +427,12 @@ static void *follow(void *context)
         if (atomic_load(&log->stopping)) {
             break;
         }
+        bool broke_now = !up && !log->was_down; /* most often the server has only dropped us: at once again */
         report(log, up, &e);
         if (!up) {
             disconnect(log);
         }
-        wait_for_news(log, up ? READ_INTERVAL_MS : RETRY_MS);
+        wait_for_news(log, up ? READ_INTERVAL_MS : broke_now ? 0 : RETRY_MS);
     }
     disconnect(log);
     return NULL;
