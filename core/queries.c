@@ -3,7 +3,6 @@
 
 #include "core/message.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,11 +122,11 @@ static int64_t cell_integer(const struct db_answer *answer, int row, enum messag
     return text != NULL ? strtoll(text, NULL, 10) : 0;
 }
 
-/* Seconds with a fraction; a double holds the milliseconds of any date of ours exactly enough to round. */
+/* Seconds since 1970 with a fraction; a double holds the milliseconds of any date of ours well enough to round. */
 static int64_t cell_ms(const struct db_answer *answer, int row, enum message_column column)
 {
     const char *text = cell(answer, row, column);
-    return text != NULL ? llround(strtod(text, NULL) * 1000) : 0;
+    return text != NULL ? (int64_t)(strtod(text, NULL) * 1000 + 0.5) : 0;
 }
 
 int64_t query_message_seq(const struct db_answer *answer, int row)
