@@ -33,7 +33,7 @@ void acl_log(struct plugin *p, const char *user, const char *client_id, const ch
     bool reading = strcmp(what, "read") == 0;
     struct log_limit *limit = reading ? &p->unread_lines : &p->refused_lines;
     if (log_limit_pass(limit, reading ? UNREAD_LINES_PER_S : REFUSED_LINES_PER_S, p->now_ns, &held))
-        log_warn("acl", "refused %s user=%s client=%s topic=%.200s rule=%s (%u more not shown)", what,
+        log_warn("acl", "refused %s user=%s client=%s topic=%.200s rule=%s held=%u", what,
                  user == NULL ? "" : user, client_id == NULL ? "" : client_id, topic, rule, held);
 }
 

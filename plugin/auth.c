@@ -30,8 +30,8 @@ __attribute__((format(printf, 3, 4))) static int refuse(struct plugin *p, const 
     vsnprintf(why, sizeof why, format, arguments);
     va_end(arguments);
     const char *address = mosquitto_client_address(client), *id = mosquitto_client_id(client);
-    log_warn("auth", "refused a connection client=%s address=%s: %s (%u more not shown)",
-             id == NULL ? "" : id, address == NULL ? "" : address, why, held);
+    log_warn("auth", "refused a connection client=%s address=%s why=%s held=%u", id == NULL ? "" : id,
+             address == NULL ? "" : address, why, held);
     return BROKER_AUTH;
 }
 

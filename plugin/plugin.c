@@ -104,7 +104,7 @@ static int on_reload(int event, void *data, void *context)
 static void log_stalls(struct plugin *p)
 {
     p->stalls_ns = p->now_ns;
-    log_debug("plugin", "callbacks=%llu p99_us<%lld p999_us<%lld longest_us=%lld clients=%zu",
+    log_debug("plugin", "time in callbacks count=%llu p99_us=%lld p999_us=%lld longest_us=%lld clients=%zu",
               (unsigned long long)p->stalls.total, (long long)stalls_percentile_ns(&p->stalls, 0.99) / 1000,
               (long long)stalls_percentile_ns(&p->stalls, 0.999) / 1000,
               (long long)p->stalls.longest_ns / 1000, clients_count(p->clients));
@@ -255,7 +255,7 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **user_data, struct mo
         plugin_destroy(p);
         return BROKER_INVAL;
     }
-    log_info("plugin", "started: prefix=%s", p->config->prefix);
+    log_info("plugin", "started prefix=%s", p->config->prefix);
     *user_data = p;
     return BROKER_OK;
 }

@@ -1,0 +1,478 @@
+/* The writer with a store of the test's own: batches, order, and who is told what when the database is away,
+ * hangs, refuses data or has a locked room. */
+#include "core/clock.h"
+#include "plugin/store.h"
+#include "plugin/writer.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define NS_PER_MS   INT64_C(1000000)
+#define PATIENCE_NS (20000 * NS_PER_MS)
+
+/* The store: as long as the test holds it, a batch waits at the door; then it follows the script. */
+
+enum answer { ANSWER_OK, ANSWER_AWAY, ANSWER_UNCERTAIN, ANSWER_UNCERTAIN_BUT_STORED };
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool held;
+    unsigned calls; /* of store_batch, begun */
+    enum answer answer;
+    char poison[32];  /* content that the server refuses */
+    bool locked[256]; /* rooms by their first byte */
+    int64_t last_seq;
+    char kept[64][CLIENT_MESSAGE_ID_MAX + 1]; /* clientMessageIds stored, with their seqs 1, 2, ... */
+    const char *connect_word;
+} db = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+struct store *store_create(const struct config *config)
+{
+    (void)config;
+    return (struct store *)&db;
+}
+
+void store_destroy(struct store **store)
+{
+    *store = NULL;
+}
+
+bool store_connected(const struct store *store)
+{
+    (void)store;
+    return db.connect_word == NULL;
+}
+
+int store_connect(struct store *store, int64_t deadline_ns, struct error *e)
+{
+    (void)store;
+    (void)deadline_ns;
+    return db.connect_word == NULL ? 0 : error_set(e, ERROR_UNAVAILABLE, db.connect_word, "a reason");
+}
+
+void store_disconnect(struct store *store)
+{
+    (void)store;
+}
+
+int store_flush(struct store *store, int64_t deadline_ns, struct error *e)
+{
+    (void)store;
+    (void)deadline_ns;
+    (void)e;
+    return 0;
+}
+
+static int64_t seq_of(const char *client_message_id)
+{
+    for (int64_t i = 0; i < db.last_seq; i++)
+        if (strcmp(db.kept[i], client_message_id) == 0)
+            return i + 1;
+    return 0;
+}
+
+static void keep(struct store_item *item)
+{
+    int64_t seq = seq_of(item->draft->client_message_id);
+    item->outcome = seq == 0 ? STORE_STORED : STORE_REPLAYED;
+    if (seq == 0) {
+        seq = ++db.last_seq;
+        snprintf(db.kept[seq - 1], sizeof db.kept[0], "%s", item->draft->client_message_id);
+    }
+    item->message = (struct message){.id = item->id,
+                                     .room = item->room,
+                                     .seq = seq,
+                                     .sender = item->user,
+                                     .client_message_id = item->draft->client_message_id,
+                                     .type = "text",
+                                     .mentions = "[]",
+                                     .attachments = "[]"};
+}
+
+static bool any_poison(const struct store_item *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (db.poison[0] != '\0' && strcmp(items[i].draft->content, db.poison) == 0)
+            return true;
+    return false;
+}
+
+static bool any_locked(const struct store_item *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (db.locked[items[i].room.bytes[0]])
+            return true;
+    return false;
+}
+
+int store_batch(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+                struct error *e)
+{
+    (void)store;
+    (void)deadline_ns;
+    pthread_mutex_lock(&db.lock);
+    db.calls++;
+    pthread_cond_broadcast(&db.changed);
+    while (db.held)
+        pthread_cond_wait(&db.changed, &db.lock);
+    enum answer answer = db.answer;
+    int ok = 0;
+    if (answer == ANSWER_AWAY)
+        ok = error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away");
+    else if (answer == ANSWER_UNCERTAIN)
+        ok = error_set(e, ERROR_UNCERTAIN, "uncertain", "no answer");
+    else if (any_poison(items, count))
+        ok = error_set(e, ERROR_INVALID, "poison", "bad data");
+    else if (any_locked(items, count))
+        ok = error_set(e, ERROR_UNAVAILABLE, "busy", "locked");
+    for (size_t i = 0; ok == 0 && i < count; i++)
+        keep(&items[i]);
+    if (ok == 0 && answer == ANSWER_UNCERTAIN_BUT_STORED)
+        ok = error_set(e, ERROR_UNCERTAIN, "uncertain", "no answer");
+    pthread_mutex_unlock(&db.lock);
+    return ok;
+}
+
+static void db_set(bool held, enum answer answer)
+{
+    pthread_mutex_lock(&db.lock);
+    db.held = held;
+    db.answer = answer;
+    pthread_cond_broadcast(&db.changed);
+    pthread_mutex_unlock(&db.lock);
+}
+
+static void wait_for_calls(unsigned calls)
+{
+    pthread_mutex_lock(&db.lock);
+    while (db.calls < calls)
+        pthread_cond_wait(&db.changed, &db.lock);
+    pthread_mutex_unlock(&db.lock);
+}
+
+/* The writer under test, and what it answers. */
+
+static struct config config = {.batch_max = 8,
+                               .queue_messages_max = 32,
+                               .queue_bytes_max = 1 << 20,
+                               .lock_timeout_ms = 200,
+                               .database_timeout_ms = 2000,
+                               .content_bytes_max = 1024,
+                               .payload_bytes_max = 4096};
+static struct queue *results;
+static struct writer *writer;
+static struct result *waiting; /* taken from the queue, not yet looked at */
+
+static void on_wake(void *context)
+{
+    (void)context;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    db.held = false;
+    db.calls = 0;
+    db.answer = ANSWER_OK;
+    db.poison[0] = '\0';
+    memset(db.locked, 0, sizeof db.locked);
+    db.last_seq = 0;
+    db.connect_word = NULL;
+    results = queue_create(0, 0);
+    return writer_start(&config, 100, results, on_wake, NULL, &writer, NULL);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    db_set(false, ANSWER_OK);
+    writer_stop(&writer, 1000);
+    while (waiting != NULL || (waiting = (struct result *)(void *)queue_take(results)) != NULL) {
+        struct result *next = (struct result *)(void *)waiting->node.next;
+        result_destroy(&waiting);
+        waiting = next;
+    }
+    queue_destroy(&results);
+    return 0;
+}
+
+static struct item *make(uint8_t room, const char *id, const char *content)
+{
+    char json[256];
+    int size = snprintf(json, sizeof json, "{\"clientMessageId\":\"%s\",\"content\":\"%s\"}", id, content);
+    struct item *item = item_make("alice", 5, "", 0, json, (size_t)size);
+    item->room.bytes[0] = room;
+    item->arrived_ns = clock_mono_ns();
+    return item;
+}
+
+static void submit(uint8_t room, const char *id, const char *content)
+{
+    assert_true(writer_submit(writer, make(room, id, content)));
+}
+
+static struct result *next_result(void)
+{
+    if (waiting == NULL) {
+        queue_wait(results, clock_mono_ns() + PATIENCE_NS);
+        waiting = (struct result *)(void *)queue_take(results);
+    }
+    assert_non_null(waiting);
+    struct result *result = waiting;
+    waiting = (struct result *)(void *)result->node.next;
+    return result;
+}
+
+static void expect(enum result_kind kind, int64_t seq, const char *word, const char *in_ack)
+{
+    struct result *result = next_result();
+    assert_int_equal(result->kind, kind);
+    assert_string_equal(result->word, word);
+    assert_int_equal(result->seq, seq);
+    assert_non_null(strstr(result->ack, in_ack));
+    result_destroy(&result);
+}
+
+static void stores_and_answers(void **state)
+{
+    (void)state;
+    submit(1, "a", "hello");
+    expect(RESULT_STORED, 1, "", "\"clientMessageId\":\"a\",\"status\":\"stored\"");
+    submit(1, "a", "hello");
+    expect(RESULT_REPLAYED, 1, "", "\"status\":\"stored\"");
+    assert_true(writer_database_up(writer));
+}
+
+static void what_waited_is_the_next_batch(void **state)
+{
+    (void)state;
+    db_set(true, ANSWER_OK);
+    submit(1, "first", "x");
+    wait_for_calls(1);
+    submit(1, "b", "x");
+    submit(2, "c", "x");
+    submit(1, "d", "x");
+    db_set(false, ANSWER_OK);
+    expect(RESULT_STORED, 1, "", "\"first\"");
+    expect(RESULT_STORED, 2, "", "\"b\"");
+    expect(RESULT_STORED, 3, "", "\"c\"");
+    expect(RESULT_STORED, 4, "", "\"d\"");
+    assert_int_equal(db.calls, 2);
+}
+
+static void the_same_id_twice_is_two_batches(void **state)
+{
+    (void)state;
+    db_set(true, ANSWER_OK);
+    submit(1, "first", "x");
+    wait_for_calls(1);
+    submit(1, "b", "x");
+    submit(1, "b", "x");
+    submit(2, "b", "x"); /* after a double the rest waits too, to stay in order */
+    db_set(false, ANSWER_OK);
+    expect(RESULT_STORED, 1, "", "\"first\"");
+    expect(RESULT_STORED, 2, "", "\"b\"");
+    expect(RESULT_REPLAYED, 2, "", "\"b\"");
+    expect(RESULT_REPLAYED, 2, "", "\"b\"");
+    assert_int_equal(db.calls, 3);
+}
+
+static void bad_json_costs_only_itself(void **state)
+{
+    (void)state;
+    db_set(true, ANSWER_OK);
+    submit(1, "first", "x");
+    wait_for_calls(1);
+    struct item *bad = item_make("alice", 5, "", 0, "{\"content\":\"\\u0000\"}", 20);
+    bad->arrived_ns = clock_mono_ns();
+    assert_true(writer_submit(writer, bad));
+    submit(1, "b", "x");
+    db_set(false, ANSWER_OK);
+    expect(RESULT_STORED, 1, "", "\"first\"");
+    expect(RESULT_REJECTED, 0, "invalid_json", "\"clientMessageId\":null");
+    expect(RESULT_STORED, 2, "", "\"b\"");
+}
+
+static void poison_is_found_by_halving(void **state)
+{
+    (void)state;
+    snprintf(db.poison, sizeof db.poison, "poison");
+    db_set(true, ANSWER_OK);
+    submit(1, "first", "x");
+    wait_for_calls(1);
+    submit(1, "b", "x");
+    submit(1, "c", "x");
+    submit(1, "d", "poison");
+    submit(1, "e", "x");
+    db_set(false, ANSWER_OK);
+    expect(RESULT_STORED, 1, "", "\"first\"");
+    expect(RESULT_STORED, 2, "", "\"b\"");
+    expect(RESULT_STORED, 3, "", "\"c\"");
+    expect(RESULT_REJECTED, 0, "invalid_message", "\"d\"");
+    expect(RESULT_STORED, 4, "", "\"e\"");
+}
+
+static void a_locked_room_costs_only_itself(void **state)
+{
+    (void)state;
+    db.locked[2] = true;
+    db_set(true, ANSWER_OK);
+    submit(1, "first", "x");
+    wait_for_calls(1);
+    submit(1, "b", "x");
+    submit(2, "c", "x");
+    submit(1, "d", "x");
+    db_set(false, ANSWER_OK);
+    expect(RESULT_STORED, 1, "", "\"first\"");
+    expect(RESULT_STORED, 2, "", "\"b\"");
+    expect(RESULT_STORED, 3, "", "\"d\"");
+    expect(RESULT_REJECTED, 0, "busy", "\"c\"");
+    assert_true(writer_database_up(writer)); /* a lock is no outage */
+}
+
+static void away_is_told_in_time(void **state)
+{
+    (void)state;
+    db_set(false, ANSWER_AWAY);
+    int64_t from_ns = clock_mono_ns();
+    submit(1, "a", "x");
+    submit(1, "b", "x");
+    expect(RESULT_REJECTED, 0, "unavailable", "\"a\"");
+    expect(RESULT_REJECTED, 0, "unavailable", "\"b\"");
+    assert_true(clock_mono_ns() - from_ns < 2000 * NS_PER_MS);
+    assert_false(writer_database_up(writer));
+    db_set(false, ANSWER_OK);
+    submit(1, "c", "x");
+    expect(RESULT_STORED, 1, "", "\"c\"");
+    assert_true(writer_database_up(writer));
+}
+
+static void uncertain_is_never_called_rejected(void **state)
+{
+    (void)state;
+    db_set(true, ANSWER_UNCERTAIN_BUT_STORED);
+    submit(1, "a", "x");
+    wait_for_calls(1);
+    submit(1, "behind", "x"); /* was certainly not stored */
+    db_set(false, ANSWER_UNCERTAIN);
+    expect(RESULT_REJECTED, 0, "unavailable", "\"behind\"");
+    db_set(false, ANSWER_AWAY);
+    pthread_mutex_lock(&db.lock);
+    unsigned calls = db.calls;
+    pthread_mutex_unlock(&db.lock);
+    wait_for_calls(calls + 30); /* well past the time at which others are rejected */
+    db_set(false, ANSWER_OK);
+    struct result *result = next_result();
+    assert_non_null(strstr(result->ack, "\"a\",\"status\":\"stored\""));
+    result_destroy(&result);
+}
+
+static void full_queue_refuses(void **state)
+{
+    (void)state;
+    db_set(true, ANSWER_OK);
+    char id[16];
+    for (int i = 0; i < 32; i++) {
+        snprintf(id, sizeof id, "m%d", i);
+        submit(1, id, "x");
+    }
+    struct item *one_more = make(1, "more", "x");
+    assert_false(writer_submit(writer, one_more));
+    one_more->code = ERROR_UNAVAILABLE;
+    one_more->word = "busy";
+    one_more->text = "too many";
+    writer_refuse(writer, one_more);
+    db_set(false, ANSWER_OK);
+    unsigned stored = 0, busy = 0;
+    for (int i = 0; i < 33; i++) {
+        struct result *result = next_result();
+        stored += result->kind == RESULT_STORED;
+        busy += result->kind == RESULT_REJECTED && strstr(result->ack, "\"more\"") != NULL;
+        result_destroy(&result);
+    }
+    assert_int_equal(stored, 32);
+    assert_int_equal(busy, 1);
+}
+
+static void makes_or_takes_the_missing_id(void **state)
+{
+    (void)state;
+    struct item *item = item_make("alice", 5, "fallback-7", 10, "{\"content\":\"x\"}", 15);
+    item->arrived_ns = clock_mono_ns();
+    assert_true(writer_submit(writer, item));
+    expect(RESULT_STORED, 1, "", "\"fallback-7\"");
+    item = item_make("alice", 5, "", 0, "{\"content\":\"x\"}", 15);
+    item->arrived_ns = clock_mono_ns();
+    assert_true(writer_submit(writer, item));
+    expect(RESULT_STORED, 2, "", "\"clientMessageId\":\"0");
+}
+
+static void stop_stores_what_was_accepted(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "m%d", i);
+        submit(1, id, "x");
+    }
+    writer_stop(&writer, 5000);
+    assert_int_equal(db.last_seq, 20);
+}
+
+static void stop_does_not_wait_for_ever(void **state)
+{
+    (void)state;
+    db_set(false, ANSWER_UNCERTAIN);
+    submit(1, "a", "x");
+    wait_for_calls(1);
+    int64_t from_ns = clock_mono_ns();
+    writer_stop(&writer, 200);
+    assert_true(clock_mono_ns() - from_ns < 3000 * NS_PER_MS);
+}
+
+static void refuses_a_database_of_another_schema(void **state)
+{
+    (void)state;
+    struct writer *other = NULL;
+    struct error e;
+    db.connect_word = "schema_too_old";
+    assert_int_equal(writer_start(&config, 100, results, on_wake, NULL, &other, &e), -1);
+    assert_int_equal(e.code, ERROR_INVALID);
+    assert_string_equal(e.word, "schema_too_old");
+    db.connect_word = "database_unavailable";
+    assert_int_equal(writer_start(&config, 100, results, on_wake, NULL, &other, &e), 0);
+    assert_false(writer_database_up(other));
+    writer_stop(&other, 100);
+    db.connect_word = NULL;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(stores_and_answers),
+        TEST(what_waited_is_the_next_batch),
+        TEST(the_same_id_twice_is_two_batches),
+        TEST(bad_json_costs_only_itself),
+        TEST(poison_is_found_by_halving),
+        TEST(a_locked_room_costs_only_itself),
+        TEST(away_is_told_in_time),
+        TEST(uncertain_is_never_called_rejected),
+        TEST(full_queue_refuses),
+        TEST(makes_or_takes_the_missing_id),
+        TEST(stop_stores_what_was_accepted),
+        TEST(stop_does_not_wait_for_ever),
+        TEST(refuses_a_database_of_another_schema),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
