@@ -44,7 +44,7 @@ static void exchange_drop(struct exchange *x)
         x->blocks = block->next;
         free(block);
     }
-    params_finish(&x->params);
+    args_finish(&x->args);
     problems_finish(&x->problems);
     buf_finish(&x->text);
     json_destroy(&x->tree);

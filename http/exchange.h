@@ -15,7 +15,7 @@
 #include "core/json.h"
 #include "core/ports.h"
 #include "core/token.h"
-#include "http/params.h"
+#include "http/args.h"
 #include "http/problems.h"
 #include "http/router.h"
 
@@ -38,7 +38,7 @@ struct exchange {
     struct token who;    /* when the route needs a token */
     struct uuid id;      /* set by exchange_id */
     const char *id_text; /* the same, lower case */
-    struct params params;
+    struct args args;
     struct problems problems;
     struct buf text; /* for the body that is being built */
     struct json *tree;

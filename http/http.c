@@ -1,7 +1,7 @@
 #include "http/http.h"
 
 #include "core/config.h"
-#include "http/auth.h"
+#include "http/bearer.h"
 #include "http/cors.h"
 #include "http/exchange.h"
 #include "http/health.h"
@@ -135,11 +135,11 @@ void http_request(struct http *http, struct request *request, bool admin)
         refuse_unrouted(x);
         return;
     }
-    if (route->flags & ROUTE_AUTH && (!auth_check(x) || !rate_fits(x)))
+    if (route->flags & ROUTE_AUTH && (!bearer_check(x) || !rate_fits(x)))
         return;
     if (!body_fits(x))
         return;
     if (route->params != NULL)
-        params_read(&x->params, request->query, route->params, &x->problems);
+        args_read(&x->args, request->query, route->params, &x->problems);
     route->handle(x);
 }

@@ -136,12 +136,12 @@ void messages_list(struct exchange *x)
     page->limit = PAGE_DEFAULT;
     int64_t from = INT64_MAX;
     exchange_id(x, 0, "id");
-    params_integer(&x->params, "limit", 1, PAGE_MAX, &page->limit, &x->problems);
-    params_integer(&x->params, "before", 1, INT64_MAX, &from, &x->problems);
-    page->rising = params_get(&x->params, "after") != NULL;
-    if (page->rising && params_get(&x->params, "before") != NULL)
+    args_integer(&x->args, "limit", 1, PAGE_MAX, &page->limit, &x->problems);
+    args_integer(&x->args, "before", 1, INT64_MAX, &from, &x->problems);
+    page->rising = args_get(&x->args, "after") != NULL;
+    if (page->rising && args_get(&x->args, "before") != NULL)
         problems_add(&x->problems, "before and after must not be given together");
-    params_integer(&x->params, "after", 0, INT64_MAX, &from, &x->problems);
+    args_integer(&x->args, "after", 0, INT64_MAX, &from, &x->problems);
     if (exchange_refuse_problems(x) || !rooms_admit(x, OPERATION_READ))
         return;
     char from_text[NUMBER_TEXT_SIZE], limit_text[NUMBER_TEXT_SIZE];

@@ -1,6 +1,6 @@
 /* What is wrong with a request, one sentence a field, gathered so that all is said at once.
  *
- * Flow:   params and handlers add -> exchange_refuse_problems answers 400 with the array.
+ * Flow:   args and handlers add -> exchange_refuse_problems answers 400 with the array.
  * Thread: the service's loop; pure.
  * Owns:   its text, until problems_finish. */
 #ifndef PARLOR_HTTP_PROBLEMS_H

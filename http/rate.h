@@ -9,8 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RATE_SETS_MAX 8192 /* buckets are kept in sets of RATE_WAYS; a full set forgets its fullest bucket   \
-                            */
+#define RATE_SETS_MAX                                                                                        \
+    8192 /* buckets are kept in sets of RATE_WAYS; a full set forgets its fullest bucket                     \
+          */
 #define RATE_WAYS 4
 
 struct rate;

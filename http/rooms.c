@@ -150,12 +150,12 @@ void rooms_list(struct exchange *x)
     struct room_page *page = exchange_alloc(x, sizeof *page);
     x->state = page;
     page->limit = ROOM_PAGE_DEFAULT;
-    params_integer(&x->params, "limit", 1, ROOM_PAGE_MAX, &page->limit, &x->problems);
-    const char *type = params_get(&x->params, "type");
+    args_integer(&x->args, "limit", 1, ROOM_PAGE_MAX, &page->limit, &x->problems);
+    const char *type = args_get(&x->args, "type");
     enum room_type parsed;
     if (type != NULL && !room_type_parse(type, &parsed))
         problems_add(&x->problems, "type must be one of direct, group, support");
-    const char *cursor = params_get(&x->params, "cursor");
+    const char *cursor = args_get(&x->args, "cursor");
     if (cursor != NULL && !read_cursor(cursor, page))
         problems_add(&x->problems, "cursor must be the nextCursor of an earlier answer");
     if (exchange_refuse_problems(x))

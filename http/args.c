@@ -1,4 +1,4 @@
-#include "http/params.h"
+#include "http/args.h"
 
 #include "core/json.h"
 
@@ -48,7 +48,7 @@ static bool is_known(const char *const *known, const char *name)
     return false;
 }
 
-static void read_pair(struct params *p, char *pair, const char *const *known, struct problems *problems)
+static void read_pair(struct args *p, char *pair, const char *const *known, struct problems *problems)
 {
     char *value = strchr(pair, '=');
     if (value != NULL)
@@ -59,21 +59,21 @@ static void read_pair(struct params *p, char *pair, const char *const *known, st
         problems_add(problems, "the query string must be percent-encoded UTF-8");
     } else if (!is_known(known, pair)) {
         problems_add(problems, "unknown parameter `%s`", pair);
-    } else if (params_get(p, pair) != NULL) {
+    } else if (args_get(p, pair) != NULL) {
         problems_add(problems, "%s must be given once", pair);
-    } else if (p->count < PARAMS_MAX) {
+    } else if (p->count < ARGS_MAX) {
         p->items[p->count++] = (struct param){.name = pair, .value = value};
     }
 }
 
-void params_read(struct params *p, const char *raw, const char *const *known, struct problems *problems)
+void args_read(struct args *p, const char *raw, const char *const *known, struct problems *problems)
 {
-    *p = (struct params){0};
+    *p = (struct args){0};
     size_t size = strlen(raw);
     if (size == 0)
         return;
-    if (size > PARAMS_BYTES_MAX) {
-        problems_add(problems, "the query string must have at most %d bytes", PARAMS_BYTES_MAX);
+    if (size > ARGS_BYTES_MAX) {
+        problems_add(problems, "the query string must have at most %d bytes", ARGS_BYTES_MAX);
         return;
     }
     p->text = mem_dup(raw, size);
@@ -85,15 +85,15 @@ void params_read(struct params *p, const char *raw, const char *const *known, st
     }
 }
 
-void params_finish(struct params *p)
+void args_finish(struct args *p)
 {
     if (p == NULL)
         return;
     free(p->text);
-    *p = (struct params){0};
+    *p = (struct args){0};
 }
 
-const char *params_get(const struct params *p, const char *name)
+const char *args_get(const struct args *p, const char *name)
 {
     for (size_t i = 0; i < p->count; i++)
         if (strcmp(p->items[i].name, name) == 0)
@@ -101,10 +101,10 @@ const char *params_get(const struct params *p, const char *name)
     return NULL;
 }
 
-bool params_integer(const struct params *p, const char *name, int64_t min, int64_t max, int64_t *out,
-                    struct problems *problems)
+bool args_integer(const struct args *p, const char *name, int64_t min, int64_t max, int64_t *out,
+                  struct problems *problems)
 {
-    const char *text = params_get(p, name);
+    const char *text = args_get(p, name);
     if (text == NULL)
         return false;
     /* Digits alone: strtoll would also take spaces and a plus sign. */

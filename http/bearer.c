@@ -1,4 +1,4 @@
-#include "http/auth.h"
+#include "http/bearer.h"
 
 #include "core/log.h"
 
@@ -6,7 +6,7 @@
 #include <strings.h>
 
 /* The token behind `Bearer`, NULL when the header is absent or of another scheme. */
-static const char *bearer(const struct exchange *x)
+static const char *token_text(const struct exchange *x)
 {
     static const char scheme[] = "Bearer ";
     const char *value = x->request->header(x->request, "Authorization");
@@ -16,10 +16,10 @@ static const char *bearer(const struct exchange *x)
     return value + strspn(value, " ");
 }
 
-bool auth_check(struct exchange *x)
+bool bearer_check(struct exchange *x)
 {
     struct clock_port *clock = x->ports->clock;
-    const char *text = bearer(x);
+    const char *text = token_text(x);
     if (text == NULL) {
         exchange_header(x, "WWW-Authenticate", "Bearer realm=\"parlor\"");
         exchange_refuse_status(x, 401, "invalid_token", "this needs a token");
