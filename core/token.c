@@ -1,6 +1,7 @@
-/* Signatures are checked here with OpenSSL, not by libjwt: version 1.10 takes the algorithm from the token
- * (and so accepted an HS256 token signed with the text of an RSA public key), checks no exp, and parses the
- * PEM each time. It only signs the tokens that we make.
+/* OpenSSL does the signatures, and nothing else here is foreign. libjwt 1.10 is of no use: it takes the
+ * algorithm from the token (and so accepted an HS256 token signed with the text of an RSA public key), checks
+ * no exp, parses the PEM each time, and brings jansson, whose json_string and json_integer are other
+ * functions than ours.
  *
  * The order of a check is: form, header, key, signature, claims. Nothing of the claims is looked at before
  * the signature holds. */
@@ -10,7 +11,6 @@
 #include "core/json.h"
 
 #include <errno.h>
-#include <jwt.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/ecdsa.h>
@@ -37,21 +37,15 @@ struct algorithm {
     const char *name;
     enum family family;
     const char *digest;
-    int bits;            /* of the curve; of an HMAC */
-    jwt_alg_t by_libjwt; /* HMAC only: what token_issue signs with */
+    int bits; /* of the curve; of an HMAC */
 };
 
 static const struct algorithm algorithms[] = {
-    {"HS256", FAMILY_HMAC, "SHA256", 256, JWT_ALG_HS256},
-    {"HS384", FAMILY_HMAC, "SHA384", 384, JWT_ALG_HS384},
-    {"HS512", FAMILY_HMAC, "SHA512", 512, JWT_ALG_HS512},
-    {"RS256", FAMILY_RSA, "SHA256", 0, JWT_ALG_NONE},
-    {"RS384", FAMILY_RSA, "SHA384", 0, JWT_ALG_NONE},
-    {"RS512", FAMILY_RSA, "SHA512", 0, JWT_ALG_NONE},
-    {"PS256", FAMILY_PSS, "SHA256", 0, JWT_ALG_NONE},
-    {"ES256", FAMILY_EC, "SHA256", 256, JWT_ALG_NONE},
-    {"ES384", FAMILY_EC, "SHA384", 384, JWT_ALG_NONE},
-    {"EdDSA", FAMILY_EDDSA, NULL, 0, JWT_ALG_NONE},
+    {"HS256", FAMILY_HMAC, "SHA256", 256}, {"HS384", FAMILY_HMAC, "SHA384", 384},
+    {"HS512", FAMILY_HMAC, "SHA512", 512}, {"RS256", FAMILY_RSA, "SHA256", 0},
+    {"RS384", FAMILY_RSA, "SHA384", 0},    {"RS512", FAMILY_RSA, "SHA512", 0},
+    {"PS256", FAMILY_PSS, "SHA256", 0},    {"ES256", FAMILY_EC, "SHA256", 256},
+    {"ES384", FAMILY_EC, "SHA384", 384},   {"EdDSA", FAMILY_EDDSA, NULL, 0},
 };
 
 /* One algorithm with the one key that it may be used with. */
@@ -311,14 +305,20 @@ bool token_looks_like(const char *text, size_t size)
 
 /* ---- Signatures ---- */
 
+static bool make_hmac(const struct key *key, const char *text, size_t size,
+                      unsigned char mac[EVP_MAX_MD_SIZE], size_t *mac_size_out)
+{
+    return EVP_MAC_init(key->mac, NULL, 0, NULL) == 1 &&
+           EVP_MAC_update(key->mac, (const unsigned char *)text, size) == 1 &&
+           EVP_MAC_final(key->mac, mac, mac_size_out, EVP_MAX_MD_SIZE) == 1;
+}
+
 static bool verify_hmac(const struct key *key, const struct parts *parts, const unsigned char *signature,
                         size_t size)
 {
     unsigned char mac[EVP_MAX_MD_SIZE];
     size_t mac_size = 0;
-    return EVP_MAC_init(key->mac, NULL, 0, NULL) == 1 &&
-           EVP_MAC_update(key->mac, (const unsigned char *)parts->header, parts->signed_size) == 1 &&
-           EVP_MAC_final(key->mac, mac, &mac_size, sizeof(mac)) == 1 && mac_size == size &&
+    return make_hmac(key, parts->header, parts->signed_size, mac, &mac_size) && mac_size == size &&
            CRYPTO_memcmp(mac, signature, size) == 0;
 }
 
@@ -556,23 +556,53 @@ static const struct key *signing_key(const struct token_keys *keys, enum token_s
     return NULL;
 }
 
-static bool fill_jwt(jwt_t *jwt, const struct token_keys *keys, const struct key *key, const char *user,
-                     enum role role, int64_t wall_s, int64_t ttl_s)
+static void put_encoded(struct buf *out, const void *bytes, size_t size)
 {
-    const struct config *config = keys->config;
-    bool ok = jwt_add_grant(jwt, "sub", user) == 0 && jwt_add_grant_int(jwt, "iat", (long)wall_s) == 0 &&
-              jwt_add_grant_int(jwt, "exp", (long)(wall_s + ttl_s)) == 0;
-    if (role != ROLE_USER && role != ROLE_SERVICE)
-        ok = ok && jwt_add_grant(jwt, "role", role_name(role)) == 0;
-    if (key->signer == TOKEN_BY_ISSUER && config->jwt_issuer != NULL)
-        ok = ok && jwt_add_grant(jwt, "iss", config->jwt_issuer) == 0;
-    if (key->signer == TOKEN_BY_ISSUER && config->jwt_audience != NULL)
-        ok = ok && jwt_add_grant(jwt, "aud", config->jwt_audience) == 0;
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const unsigned char *at = bytes;
+    uint32_t bits = 0;
+    unsigned held = 0;
+    for (size_t i = 0; i < size; i++) {
+        bits = bits << 8 | at[i];
+        for (held += 8; held >= 6; held -= 6)
+            buf_put_byte(out, (unsigned char)alphabet[bits >> (held - 6) & 63]);
+    }
+    if (held > 0)
+        buf_put_byte(out, (unsigned char)alphabet[bits << (6 - held) & 63]);
+}
+
+static void put_header(struct buf *out, const struct key *key)
+{
+    struct buf header = {0};
+    buf_printf(&header, "{\"alg\":\"%s\",\"typ\":\"JWT\"", key->algorithm->name);
     if (key->signer != TOKEN_BY_ISSUER)
-        ok = ok &&
-             jwt_add_header(jwt, "kid", key->signer == TOKEN_BY_OPERATOR ? KID_OPERATOR : KID_SERVICE) == 0;
-    return ok && jwt_set_alg(jwt, key->algorithm->by_libjwt, (const unsigned char *)key->secret,
-                             (int)strlen(key->secret)) == 0;
+        buf_printf(&header, ",\"kid\":\"%s\"", key->signer == TOKEN_BY_OPERATOR ? KID_OPERATOR : KID_SERVICE);
+    buf_put_byte(&header, '}');
+    put_encoded(out, header.data, header.size);
+    buf_finish(&header);
+}
+
+static void put_claim(struct buf *claims, const char *name, const char *text)
+{
+    buf_printf(claims, ",\"%s\":", name);
+    json_put_text(claims, text);
+}
+
+static void put_claims(struct buf *out, const struct config *config, const struct key *key, const char *user,
+                       enum role role, int64_t wall_s, int64_t ttl_s)
+{
+    struct buf claims = {0};
+    buf_printf(&claims, "{\"iat\":%lld,\"exp\":%lld", (long long)wall_s, (long long)(wall_s + ttl_s));
+    put_claim(&claims, "sub", user);
+    if (role != ROLE_USER && role != ROLE_SERVICE)
+        put_claim(&claims, "role", role_name(role));
+    if (key->signer == TOKEN_BY_ISSUER && config->jwt_issuer != NULL)
+        put_claim(&claims, "iss", config->jwt_issuer);
+    if (key->signer == TOKEN_BY_ISSUER && config->jwt_audience != NULL)
+        put_claim(&claims, "aud", config->jwt_audience);
+    buf_put_byte(&claims, '}');
+    put_encoded(out, claims.data, claims.size);
+    buf_finish(&claims);
 }
 
 int token_issue(struct token_keys *keys, enum token_signer signer, const char *user, enum role role,
@@ -590,14 +620,18 @@ int token_issue(struct token_keys *keys, enum token_signer signer, const char *u
     else if (!user_id_valid(user, strlen(user)))
         return error_set(e, ERROR_INVALID, "invalid_user",
                          "a user id is 1 to %d of A-Z a-z 0-9 . _ @ | = -, but not . or ..", USER_ID_MAX);
-    jwt_t *jwt = NULL;
-    char *text = NULL;
-    if (jwt_new(&jwt) == 0 && fill_jwt(jwt, keys, key, user, role, wall_s, ttl_s))
-        text = jwt_encode_str(jwt);
-    jwt_free(jwt);
-    if (text == NULL)
-        return error_set(e, ERROR_INTERNAL, "internal", "libjwt could not sign a token");
-    buf_put_text(out, text);
-    free(text);
-    return 0;
+    struct buf token = {0};
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    size_t mac_size = 0;
+    put_header(&token, key);
+    buf_put_byte(&token, '.');
+    put_claims(&token, keys->config, key, user, role, wall_s, ttl_s);
+    bool signed_well = make_hmac(key, token.data, token.size, mac, &mac_size);
+    if (signed_well) {
+        buf_put(out, token.data, token.size);
+        buf_put_byte(out, '.');
+        put_encoded(out, mac, mac_size);
+    }
+    buf_finish(&token);
+    return signed_well ? 0 : error_set(e, ERROR_INTERNAL, "internal", "OpenSSL could not sign a token");
 }

@@ -8,7 +8,8 @@
  *
  * Flow:   text -> token_verify -> struct token -> access.
  * Thread: one `struct token_keys` belongs to one thread.
- * Owns:   keys and cache, until token_keys_destroy. OpenSSL and libjwt are included in token.c alone. */
+ * Owns:   keys and cache, until token_keys_destroy. OpenSSL is included in token.c alone; libjwt is not used.
+ */
 #ifndef PARLOR_CORE_TOKEN_H
 #define PARLOR_CORE_TOKEN_H
 
