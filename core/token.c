@@ -9,6 +9,7 @@
 
 #include "core/claims.h"
 #include "core/json.h"
+#include "core/token_cache.h"
 
 #include <errno.h>
 #include <openssl/core_names.h>
@@ -28,8 +29,6 @@
 #define RSA_BITS_MIN  2048
 #define SIGNATURE_MAX 1024 /* bytes: RSA of 8192 bits */
 #define HEADER_MAX    1024 /* bytes of the first part that is remembered */
-#define CACHED_MAX    2048 /* bytes of a token that is remembered */
-#define CACHE_WAYS    4
 
 enum family { FAMILY_HMAC, FAMILY_RSA, FAMILY_PSS, FAMILY_EC, FAMILY_EDDSA };
 
@@ -57,15 +56,6 @@ struct key {
     const char *secret;   /* HMAC: the config's */
 };
 
-struct cached {
-    uint64_t hash;
-    int64_t not_before_s;
-    struct token token;
-    uint64_t used; /* turn of its last use */
-    size_t size;
-    char text[];
-};
-
 struct token_keys {
     const struct config *config;
     struct key issuer[KEYS_MAX], operator_key, service_key;
@@ -74,8 +64,7 @@ struct token_keys {
     char header[HEADER_MAX];
     size_t header_size;
     struct key *header_key;
-    struct cached **cache; /* TOKEN_CACHE_MAX slots in sets of CACHE_WAYS */
-    uint64_t turn;
+    struct token_cache *cache;
 };
 
 static int refuse(struct error *e, const char *why)
@@ -208,7 +197,7 @@ int token_keys_create(const struct config *config, struct token_keys **out, stru
 {
     struct token_keys *keys = mem_zalloc(1, sizeof(*keys));
     keys->config = config;
-    keys->cache = mem_zalloc(TOKEN_CACHE_MAX, sizeof(*keys->cache));
+    keys->cache = token_cache_create();
     if (make_issuer_keys(keys, e) != 0 || make_own_keys(keys, e) != 0) {
         token_keys_destroy(&keys);
         return -1;
@@ -225,9 +214,7 @@ void token_keys_destroy(struct token_keys **keys)
         key_finish(&(*keys)->issuer[i]);
     key_finish(&(*keys)->operator_key);
     key_finish(&(*keys)->service_key);
-    for (size_t i = 0; i < TOKEN_CACHE_MAX; i++)
-        free((*keys)->cache[i]);
-    free((*keys)->cache);
+    token_cache_destroy(&(*keys)->cache);
     free(*keys);
     *keys = NULL;
 }
@@ -466,47 +453,7 @@ static int check_claims(const struct token_keys *keys, const struct key *key, co
     return result;
 }
 
-/* ---- The cache: sets of a few slots, the least recently used one of a set gives way ---- */
-
-static struct cached **cache_set(const struct token_keys *keys, uint64_t hash)
-{
-    return keys->cache + (hash % (TOKEN_CACHE_MAX / CACHE_WAYS)) * CACHE_WAYS;
-}
-
-static struct cached *cache_find(struct token_keys *keys, const char *text, size_t size, uint64_t hash)
-{
-    struct cached **set = cache_set(keys, hash);
-    for (unsigned i = 0; i < CACHE_WAYS; i++) {
-        struct cached *at = set[i];
-        if (at != NULL && at->hash == hash && at->size == size && memcmp(at->text, text, size) == 0) {
-            at->used = ++keys->turn;
-            return at;
-        }
-    }
-    return NULL;
-}
-
-static void cache_put(struct token_keys *keys, const char *text, size_t size, uint64_t hash,
-                      const struct token *token, int64_t not_before_s)
-{
-    if (size > CACHED_MAX)
-        return;
-    struct cached **set = cache_set(keys, hash), **slot = set;
-    for (unsigned i = 0; i < CACHE_WAYS; i++) {
-        if (set[i] == NULL) {
-            slot = &set[i];
-            break;
-        }
-        if (set[i]->used < (*slot)->used)
-            slot = &set[i];
-    }
-    free(*slot);
-    struct cached *added = mem_alloc(sizeof(*added) + size);
-    *added = (struct cached){
-        .hash = hash, .not_before_s = not_before_s, .token = *token, .used = ++keys->turn, .size = size};
-    memcpy(added->text, text, size);
-    *slot = added;
-}
+/* ---- All of it ---- */
 
 int token_verify(struct token_keys *keys, const char *text, size_t size, int64_t wall_s, struct token *out,
                  struct error *e)
@@ -514,21 +461,18 @@ int token_verify(struct token_keys *keys, const char *text, size_t size, int64_t
     if (size > TOKEN_TEXT_MAX)
         return refuse(e, "the token is longer than 8192 bytes");
     uint64_t hash = bytes_hash(text, size);
-    const struct cached *known = cache_find(keys, text, size, hash);
-    if (known != NULL) {
-        *out = known->token;
-        return claims_check_now(&known->token, known->not_before_s, wall_s, e);
-    }
+    int64_t not_before_s;
+    if (token_cache_find(keys->cache, text, size, hash, out, &not_before_s))
+        return claims_check_now(out, not_before_s, wall_s, e);
     struct parts parts;
     if (!split(text, size, &parts))
         return refuse(e, "the token does not have three parts");
     struct key *key = find_key(keys, &parts, e);
-    int64_t not_before_s;
     if (key == NULL || check_signature(key, &parts, e) != 0 ||
         check_claims(keys, key, &parts, wall_s, out, &not_before_s, e) != 0)
         return -1;
     remember_header(keys, &parts, key);
-    cache_put(keys, text, size, hash, out, not_before_s);
+    token_cache_put(keys->cache, text, size, hash, out, not_before_s);
     return 0;
 }
 
