@@ -369,14 +369,24 @@ static void on_retry(void *context)
     start_connecting(p);
 }
 
+/* The limit of a page is a parameter: left to itself, PostgreSQL would plan such statements anew at each
+ * call. */
+static bool settle_plans(PGconn *pg, struct error *e)
+{
+    PGresult *result =
+        db_exec(pg, "set plan_cache_mode = force_generic_plan", 0, NULL, CONNECT_TIMEOUT_MS, e);
+    PQclear(result);
+    return result != NULL;
+}
+
 static void connect_and_check(uv_work_t *work)
 {
     struct pool *p = work->data;
     p->made = db_connect(p->config->database_url, "parlord", CONNECT_TIMEOUT_MS, &p->made_error);
     if (!p->made)
         return;
-    if (db_check(p->made, &p->made_error) == 0 && PQsetnonblocking(p->made, 1) == 0 &&
-        PQenterPipelineMode(p->made))
+    if (db_check(p->made, &p->made_error) == 0 && settle_plans(p->made, &p->made_error) &&
+        PQsetnonblocking(p->made, 1) == 0 && PQenterPipelineMode(p->made))
         return;
     if (p->made_error.code == ERROR_NONE)
         db_error(p->made, NULL, &p->made_error);
