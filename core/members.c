@@ -102,7 +102,7 @@ static uint32_t bucket_of(const struct index *x, uint64_t hash)
 static uint32_t grown(uint32_t capacity)
 {
     assert(capacity < UINT32_MAX / 2);
-    return capacity < CAPACITY_MIN ? CAPACITY_MIN : capacity + capacity / 4;
+    return capacity < CAPACITY_MIN ? CAPACITY_MIN : capacity + capacity / 8;
 }
 
 static uint64_t entry_hash(const struct members *m, const struct index *x, uint32_t entry)
