@@ -1,0 +1,120 @@
+#include "bridge/bridge.h"
+
+#include "bridge/calls.h"
+#include "bridge/chat.h"
+#include "core/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PATH               "/socket.io"
+#define PING_INTERVAL_MS   25000
+#define PING_TIMEOUT_MS    20000
+#define UPGRADE_TIMEOUT_MS 10000
+#define CONNECT_TIMEOUT_MS 45000
+#define PAYLOAD_MARGIN     1024 /* of a packet, around the payload that an event carries */
+
+struct bridge {
+    struct ports ports;
+    struct sockets *sockets;
+    struct chat *chat;
+    struct calls *calls;
+    struct broker_events events;
+};
+
+/* Some clients connect to "/" before anything else; it has no events here. */
+static void on_root_connect(void *self, struct socket *socket, struct slice auth, const char *authorization)
+{
+    (void)self, (void)auth, (void)authorization;
+    socket_accept(socket);
+}
+
+static void on_root_event(void *self, struct socket *socket, const struct event *event)
+{
+    (void)self, (void)socket, (void)event;
+}
+
+static void on_root_disconnect(void *self, struct socket *socket, enum session_end end)
+{
+    (void)self, (void)socket, (void)end;
+}
+
+struct bridge *bridge_create(const struct ports *ports)
+{
+    const struct config *config = ports->config;
+    struct bridge *b = mem_zalloc(1, sizeof *b);
+    struct engine_options options = {.ping_interval_ms = PING_INTERVAL_MS,
+                                     .ping_timeout_ms = PING_TIMEOUT_MS,
+                                     .upgrade_timeout_ms = UPGRADE_TIMEOUT_MS,
+                                     .payload_max = (size_t)config->payload_bytes_max + PAYLOAD_MARGIN,
+                                     .unsent_max = (size_t)config->unsent_bytes_max,
+                                     .sessions_max = (size_t)config->http_connections_max,
+                                     .connects_per_s = config->limits ? config->connects_per_s : 0,
+                                     .cors_origins = config->cors_origins};
+
+    b->ports = *ports;
+    b->sockets = sockets_create(ports->clock, &options, CONNECT_TIMEOUT_MS);
+    sockets_add(b->sockets, "/",
+                &(struct nsp_handlers){.self = b,
+                                       .anonymous = true,
+                                       .on_connect = on_root_connect,
+                                       .on_event = on_root_event,
+                                       .on_disconnect = on_root_disconnect});
+    b->chat = chat_create(ports, b->sockets);
+    b->calls = calls_create(ports, b->sockets);
+    b->events = (struct broker_events){.self = chat_rooms(b->chat),
+                                       .on_watched = rooms_on_watched,
+                                       .on_message = rooms_on_message,
+                                       .on_lost = rooms_on_lost};
+    return b;
+}
+
+void bridge_destroy(struct bridge **bridge)
+{
+    struct bridge *b = *bridge;
+
+    if (b == NULL)
+        return;
+    sockets_destroy(&b->sockets);
+    chat_destroy(&b->chat);
+    calls_destroy(&b->calls);
+    free(b);
+    *bridge = NULL;
+}
+
+bool bridge_serves(const char *path)
+{
+    return strcmp(path, PATH) == 0 || strncmp(path, PATH "/", sizeof PATH) == 0;
+}
+
+void bridge_request(struct bridge *b, struct request *request)
+{
+    sockets_request(b->sockets, request);
+}
+
+const struct broker_events *bridge_broker_events(struct bridge *b)
+{
+    return &b->events;
+}
+
+void bridge_member_changed(struct bridge *b, const struct uuid *room, enum room_type type, const char *user,
+                           size_t user_size, enum member_role role)
+{
+    struct rooms *rooms = chat_rooms(b->chat);
+    struct person *person = rooms_person(rooms, user, user_size);
+
+    (void)type;
+    if (person == NULL)
+        return;
+    if (role != MEMBER_NONE) {
+        rooms_join(rooms, person, room);
+        return;
+    }
+    chat_member_removed(b->chat, person, room);
+    rooms_leave(rooms, person, room);
+}
+
+void bridge_members_reset(struct bridge *b)
+{
+    rooms_reset(chat_rooms(b->chat));
+}

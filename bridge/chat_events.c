@@ -1,0 +1,284 @@
+#include "bridge/chat_socket.h"
+#include "core/access.h"
+#include "core/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NS_PER_S 1000000000
+
+/* One event as its handler gets it. */
+struct asked {
+    const struct event *event;
+    const char *pattern;
+    struct slice data; /* the first argument */
+    const struct json *object;
+    struct uuid room; /* chatRoomId */
+};
+
+/* ---- Answers. ---- */
+
+void chat_answer(struct chat_socket *s, const struct ack_id *ack, struct slice more)
+{
+    struct buf text = {0};
+
+    if (ack->size == 0)
+        return;
+    buf_reserve(&text, more.size + 16);
+    buf_put_text(&text, "{\"status\":\"ok\"");
+    if (more.size > 0)
+        buf_put(&text, more.text, more.size);
+    buf_put_byte(&text, '}');
+    socket_ack(s->socket, ack, (struct slice){text.data, text.size}, NULL, 0);
+    buf_finish(&text);
+}
+
+void chat_answer_error(struct chat_socket *s, const struct ack_id *ack, const char *pattern,
+                       struct slice data, const struct error *why)
+{
+    struct buf text = {0};
+
+    buf_put_text(&text, "{\"status\":\"error\"");
+    if (ack->size > 0) {
+        buf_put_text(&text, ",\"code\":");
+        json_put_text(&text, why->word);
+    }
+    buf_put_text(&text, ",\"message\":");
+    json_put_text(&text, why->text);
+    if (ack->size == 0) {
+        buf_put_text(&text, ",\"code\":");
+        json_put_text(&text, why->word);
+        buf_put_text(&text, ",\"cause\":{\"pattern\":");
+        json_put_text(&text, pattern);
+        buf_put_text(&text, ",\"data\":");
+        if (data.size > 0)
+            buf_put(&text, data.text, data.size);
+        else
+            buf_put_text(&text, "null");
+        buf_put_byte(&text, '}');
+    }
+    buf_put_byte(&text, '}');
+    if (ack->size > 0)
+        socket_ack(s->socket, ack, (struct slice){text.data, text.size}, NULL, 0);
+    else
+        socket_emit(s->socket, "exception", (struct slice){text.data, text.size});
+    buf_finish(&text);
+}
+
+void question_open(struct question *q, struct chat_socket *s, const struct ack_id *ack, struct slice data,
+                   const char *pattern)
+{
+    *q = (struct question){.socket = s, .next = s->questions, .ack = *ack, .pattern = pattern};
+    if (q->next != NULL)
+        q->next->previous = q;
+    s->questions = q;
+    if (ack->size == 0)
+        buf_put(&q->data, data.text, data.size);
+}
+
+void question_close(struct question *q)
+{
+    if (q->socket != NULL) {
+        if (q->previous != NULL)
+            q->previous->next = q->next;
+        else
+            q->socket->questions = q->next;
+        if (q->next != NULL)
+            q->next->previous = q->previous;
+    }
+    q->socket = NULL;
+    buf_finish(&q->data);
+}
+
+void question_fail(const struct question *q, const struct error *why)
+{
+    if (q->socket != NULL)
+        chat_answer_error(q->socket, &q->ack, q->pattern, (struct slice){q->data.data, q->data.size}, why);
+}
+
+/* ---- Rights. ---- */
+
+int chat_may(const struct chat_socket *s, const struct uuid *room, int operation, struct error *e)
+{
+    const struct person *p = s->person;
+    enum room_type type = ROOM_DIRECT;
+    enum member_role role = members_role(s->chat->ports.members, room, p->name, p->name_size, &type);
+
+    if (role == MEMBER_NONE)
+        return error_set(e, ERROR_NOT_FOUND, "room_not_found", "There is no such room.");
+    if (!access_room((enum operation)operation, type, role, (enum role)s->role, MEMBER_NONE).allowed)
+        return error_set(e, ERROR_DENIED, "forbidden", "You may not do this in this room.");
+    return 0;
+}
+
+/* ---- send_message. ---- */
+
+static void on_sent(void *context, const struct broker_answer *answer)
+{
+    struct question *q = context;
+    struct buf more = {0};
+
+    if (q->socket != NULL && answer->stored && q->ack.size > 0) {
+        buf_reserve(&more, answer->message_size + 16);
+        buf_put_text(&more, ",\"message\":");
+        buf_put(&more, answer->message, answer->message_size);
+        chat_answer(q->socket, &q->ack, (struct slice){more.data, more.size});
+        buf_finish(&more);
+    } else if (!answer->stored) {
+        question_fail(q, &answer->error);
+    }
+    question_close(q);
+    free(q);
+}
+
+/* The client's object goes on as it is: the plugin checks it, takes the fields of a draft and leaves the
+ * rest. */
+static int send_message(struct chat_socket *s, const struct asked *a, struct error *e)
+{
+    struct broker_port *broker = s->chat->ports.broker;
+    struct question *q;
+
+    if (chat_may(s, &a->room, OPERATION_SEND, e) != 0)
+        return -1;
+    if (a->data.size > (size_t)s->chat->ports.config->payload_bytes_max)
+        return error_set(e, ERROR_LIMIT, "payload_too_large", "A message takes at most %lld bytes.",
+                         (long long)s->chat->ports.config->payload_bytes_max);
+    q = mem_alloc(sizeof *q);
+    question_open(q, s, &a->event->ack, a->data, a->pattern);
+    broker->send(
+        broker,
+        &(struct broker_send){
+            .user = s->person->name, .room = a->room, .payload = a->data.text, .payload_size = a->data.size},
+        on_sent, q);
+    return 0;
+}
+
+/* ---- join_chat, leave_chat. ---- */
+
+static int join_chat(struct chat_socket *s, const struct asked *a, struct error *e)
+{
+    const struct json *after = json_get(a->object, "afterSeq");
+    bool catches_up = json_kind(after) != JSON_ABSENT && json_kind(after) != JSON_NULL;
+    int64_t seq = 0;
+
+    if (catches_up && (!json_integer(after, &seq) || seq < 0))
+        return error_set(e, ERROR_INVALID, "invalid_message", "afterSeq must be a whole number from 0.");
+    if (chat_may(s, &a->room, OPERATION_READ, e) != 0)
+        return -1;
+    join_begin(s, &a->event->ack, a->data, &a->room, seq, catches_up);
+    return 0;
+}
+
+static int leave_chat(struct chat_socket *s, const struct asked *a, struct error *e)
+{
+    if (chat_may(s, &a->room, OPERATION_READ, e) != 0)
+        return -1;
+    chat_answer(s, &a->event->ack, (struct slice){NULL, 0});
+    return 0;
+}
+
+/* ---- Events. ---- */
+
+/* 0 when it was answered or will be, else -1 with the error to answer. */
+typedef int (*handler_fn)(struct chat_socket *s, const struct asked *a, struct error *e);
+
+static const struct {
+    const char *name;
+    handler_fn fn;
+} HANDLERS[] = {{"send_message", send_message}, {"join_chat", join_chat}, {"leave_chat", leave_chat}};
+
+/* A user's events of all its sockets, by the rate of sends. */
+static bool within_rate(struct chat_socket *s)
+{
+    const struct config *c = s->chat->ports.config;
+    struct clock_port *clock = s->chat->ports.clock;
+    struct person *p = s->person;
+    int64_t now, cost, at;
+
+    if (!c->limits || c->sends_per_s <= 0)
+        return true;
+    now = clock->mono_ns(clock);
+    cost = NS_PER_S / c->sends_per_s;
+    at = p->full_ns > now ? p->full_ns : now;
+    if (at + cost - now > cost * c->sends_burst)
+        return false;
+    p->full_ns = at + cost;
+    return true;
+}
+
+/* The first argument, which is nearly always the only one and then needs no copy. *copy_out keeps it
+ * otherwise. */
+static struct json *parse_args(struct slice args, struct slice *data_out, struct buf *copy_out,
+                               struct error *e)
+{
+    struct json *tree = json_parse(args.text, args.size, e), *list;
+
+    *data_out = args;
+    if (tree != NULL)
+        return tree;
+    buf_put_byte(copy_out, '[');
+    buf_put(copy_out, args.text, args.size);
+    buf_put_byte(copy_out, ']');
+    list = json_parse(copy_out->data, copy_out->size, NULL);
+    buf_clear(copy_out);
+    if (json_count(list) > 0) {
+        json_put_tree(copy_out, json_first(list));
+        tree = json_parse(copy_out->data, copy_out->size, e);
+        *data_out = (struct slice){copy_out->data, copy_out->size};
+    }
+    json_destroy(&list);
+    return tree;
+}
+
+static int dispatch(struct chat_socket *s, struct asked *a, struct error *e)
+{
+    const char *room = json_string(json_get(a->object, "chatRoomId"));
+
+    for (size_t i = 0; i < sizeof HANDLERS / sizeof *HANDLERS; i++) {
+        if (!slice_is(a->event->name, HANDLERS[i].name))
+            continue;
+        a->pattern = HANDLERS[i].name;
+        if (json_kind(a->object) != JSON_OBJECT)
+            return error_set(e, ERROR_INVALID, "invalid_message", "%s takes one object.", a->pattern);
+        if (room == NULL || !uuid_parse(room, strlen(room), &a->room))
+            return error_set(e, ERROR_INVALID, "invalid_message", "chatRoomId must be the id of a room.");
+        return HANDLERS[i].fn(s, a, e);
+    }
+    return error_set(e, ERROR_INVALID, "unknown_event", "/chat knows no such event.");
+}
+
+/* For `exception`, which names the event as the client did. */
+static char *pattern_of(struct slice name)
+{
+    return mem_dup(name.text, name.size < 64 ? name.size : 64);
+}
+
+void chat_on_event(void *self, struct socket *socket, const struct event *event)
+{
+    struct chat *chat = self;
+    struct chat_socket *s = socket_holder(socket);
+    struct asked a = {.event = event};
+    struct buf copy = {0};
+    struct error e = {0};
+    struct json *tree = NULL;
+    int result;
+
+    if (!within_rate(s)) {
+        chat->stats.limited++;
+        result = error_set(&e, ERROR_LIMIT, "rate_limited", "Too many events; slow down.");
+    } else if (event->args.size == 0) {
+        result = dispatch(s, &a, &e);
+    } else {
+        a.object = tree = parse_args(event->args, &a.data, &copy, &e);
+        result = tree == NULL ? -1 : dispatch(s, &a, &e);
+    }
+    if (result != 0) {
+        char *pattern = pattern_of(event->name);
+
+        chat_answer_error(s, &event->ack, utf8_check(pattern, strlen(pattern)) ? pattern : "?",
+                          tree != NULL ? a.data : (struct slice){NULL, 0}, &e);
+        free(pattern);
+    }
+    json_destroy(&tree);
+    buf_finish(&copy);
+}

@@ -1,0 +1,77 @@
+/* What chat.c (sockets and delivery), chat_events.c (what clients ask) and join.c (catching up) know of each
+ * other.
+ *
+ * Thread: the service's loop.
+ * Owns:   a chat_socket its joins; a question outlives its socket, which it then no longer names. */
+#ifndef PARLOR_BRIDGE_CHAT_SOCKET_H
+#define PARLOR_BRIDGE_CHAT_SOCKET_H
+
+#include "bridge/chat.h"
+#include "bridge/deadlines.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "core/token.h"
+
+struct join;
+
+/* An event that waits for its answer from elsewhere. */
+struct question {
+    struct chat_socket *socket; /* NULL: gone */
+    struct question *next, *previous;
+    struct ack_id ack;
+    struct buf data; /* what was asked, kept to be named in `exception`: only when there is no ack */
+    const char *pattern;
+};
+
+struct chat_socket {
+    struct chat *chat;
+    struct socket *socket;
+    struct person *person;
+    struct chat_socket *next; /* of the same person */
+    struct question *questions;
+    struct join *joins;
+    struct deadline deadline; /* until CONNECT must be answered, then when the token expires */
+    int64_t expires_at_s;
+    uint8_t role; /* enum role */
+    bool accepted;
+};
+
+struct chat {
+    struct ports ports;
+    struct sockets *sockets;
+    struct rooms *rooms;
+    struct deadlines *deadlines;
+    struct chat_stats stats;
+};
+
+/* ---- chat_events.c ---- */
+
+void chat_on_event(void *chat, struct socket *socket, const struct event *event);
+
+/* Answers {"status":"ok"} and `more` (JSON members with a comma before them; may be empty). */
+void chat_answer(struct chat_socket *s, const struct ack_id *ack, struct slice more);
+/* The ack of an error, or `exception` when no ack was asked for; data NULL: null. */
+void chat_answer_error(struct chat_socket *s, const struct ack_id *ack, const char *pattern,
+                       struct slice data, const struct error *why);
+
+/* Puts it on the socket's list. `pattern` is a constant. */
+void question_open(struct question *q, struct chat_socket *s, const struct ack_id *ack, struct slice data,
+                   const char *pattern);
+/* Takes it off, frees what it keeps (not itself). */
+void question_close(struct question *q);
+void question_fail(const struct question *q, const struct error *why); /* nothing when the socket is gone */
+
+/* Is it allowed in the room by the mirror? 0 and *type_out, or -1 with NOT_FOUND or DENIED. */
+int chat_may(const struct chat_socket *s, const struct uuid *room, int operation, struct error *e);
+
+/* ---- join.c ---- */
+
+void join_begin(struct chat_socket *s, const struct ack_id *ack, struct slice data, const struct uuid *room,
+                int64_t after, bool catches_up);
+/* True when the socket is catching up in the room: the frame is kept for it. */
+bool join_keeps(struct chat_socket *s, const struct uuid *room, int64_t seq, struct shared *frame);
+/* The room now passes messages. */
+void join_ready(struct chat_socket *s);
+void join_cancel(struct chat_socket *s, const struct uuid *room /* NULL: all, and say nothing */);
+
+#endif

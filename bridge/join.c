@@ -1,0 +1,266 @@
+/* join_chat: the room, and with afterSeq what was missed, without a hole or a double towards what comes live.
+ *
+ * From the moment of the question the room's live messages are kept back for this socket. The database's
+ * answer may be older or newer than what was passed on meanwhile: rows newer than that are left to come live,
+ * and what was kept back and is newer than the last row given goes out right behind the answer. */
+#include "bridge/chat_socket.h"
+#include "core/access.h"
+#include "core/config.h"
+#include "core/queries.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define JOINS_MAX 16 /* of one socket at once */
+
+struct kept {
+    int64_t seq;
+    struct shared *frame;
+};
+
+struct join {
+    struct question question;
+    struct join *next; /* of the socket */
+    struct uuid room;
+    int64_t after;
+    bool catches_up;
+    bool asked;          /* the database has it: it is freed when that answers */
+    struct timer *timer; /* while the rooms are not ready */
+    struct buf room_json;
+    struct kept *kept;
+    size_t kept_count, kept_capacity;
+};
+
+/* Takes it off its socket and frees it, now or when the database has answered. */
+static void join_end(struct join *j)
+{
+    struct chat_socket *s = j->question.socket;
+
+    if (s != NULL) {
+        struct clock_port *clock = s->chat->ports.clock;
+        struct join **place = &s->joins;
+
+        clock->cancel(clock, &j->timer);
+        while (*place != j)
+            place = &(*place)->next;
+        *place = j->next;
+        question_close(&j->question);
+    }
+    for (size_t i = 0; i < j->kept_count; i++)
+        shared_drop(j->kept[i].frame);
+    free(j->kept);
+    j->kept = NULL;
+    j->kept_count = j->kept_capacity = 0;
+    buf_finish(&j->room_json);
+    if (!j->asked)
+        free(j);
+}
+
+/* What was kept and is not in the answer, before the join goes. */
+static void send_kept(struct join *j, int64_t given)
+{
+    for (size_t i = 0; i < j->kept_count; i++) {
+        if (j->kept[i].seq > given)
+            socket_send(j->question.socket->socket, j->kept[i].frame);
+    }
+}
+
+static void join_fail(struct join *j, const struct error *e)
+{
+    question_fail(&j->question, e);
+    if (j->question.socket != NULL)
+        send_kept(j, 0);
+    join_end(j);
+}
+
+bool join_keeps(struct chat_socket *s, const struct uuid *room, int64_t seq, struct shared *frame)
+{
+    for (struct join *j = s->joins; j != NULL; j = j->next) {
+        if (!j->catches_up || !uuid_equal(&j->room, room))
+            continue;
+        if (j->kept_count == j->kept_capacity) {
+            j->kept_capacity = j->kept_capacity == 0 ? 4 : j->kept_capacity * 2;
+            j->kept = mem_realloc(j->kept, j->kept_capacity * sizeof *j->kept);
+        }
+        j->kept[j->kept_count++] = (struct kept){seq, shared_hold(frame)};
+        return true;
+    }
+    return false;
+}
+
+/* Appends the rows that were passed on already, within the limits; returns the number of the last one. */
+static int64_t put_missed(struct buf *out, const struct db_answer *answer, int64_t passed)
+{
+    size_t start = out->size;
+    int64_t given = 0;
+    bool more = false;
+
+    buf_put_text(out, ",\"missed\":[");
+    for (int i = 0; i < answer->rows; i++) {
+        int64_t seq = strtoll(answer->cell(answer, i, 0), NULL, 10);
+        size_t size = answer->cell_size(answer, i, 1);
+
+        if (seq > passed)
+            break;
+        more = i == CHAT_MISSED_MAX || (given > 0 && out->size - start + size > CHAT_MISSED_BYTES);
+        if (more)
+            break;
+        if (given > 0)
+            buf_put_byte(out, ',');
+        buf_put(out, answer->cell(answer, i, 1), size);
+        given = seq;
+    }
+    buf_put_text(out, more ? "],\"hasMore\":true" : "],\"hasMore\":false");
+    return given;
+}
+
+static void answer_join(struct join *j, const struct db_answer *answer)
+{
+    struct chat_socket *s = j->question.socket;
+    struct room *room = rooms_find(s->chat->rooms, &j->room);
+    struct buf more = {0};
+    int64_t given = 0;
+
+    buf_put_text(&more, ",\"room\":");
+    buf_put(&more, j->room_json.data, j->room_json.size);
+    if (answer != NULL && room != NULL)
+        given = put_missed(&more, answer, room_passed(room));
+    else
+        buf_put_text(&more, ",\"missed\":[],\"hasMore\":false");
+    chat_answer(s, &j->question.ack, (struct slice){more.data, more.size});
+    buf_finish(&more);
+    send_kept(j, given);
+    join_end(j);
+}
+
+/* True when the socket is there, may still read the room, and the database has answered. */
+static bool may_go_on(struct join *j, const struct db_answer *answer)
+{
+    struct error e = {0};
+
+    j->asked = false;
+    if (j->question.socket == NULL) {
+        join_end(j);
+        return false;
+    }
+    if (chat_may(j->question.socket, &j->room, OPERATION_READ, &e) == 0 && answer->ok)
+        return true;
+    join_fail(j, e.code != ERROR_NONE ? &e : &answer->error);
+    return false;
+}
+
+static void on_missed(void *context, const struct db_answer *answer)
+{
+    struct join *j = context;
+
+    if (may_go_on(j, answer))
+        answer_join(j, answer);
+}
+
+static void ask_missed(struct join *j, const char *history)
+{
+    struct db_port *db = j->question.socket->chat->ports.db;
+    int64_t history_seq = strtoll(history, NULL, 10);
+    char id[UUID_TEXT_SIZE], after[24], limit[16];
+
+    uuid_format(&j->room, id);
+    snprintf(after, sizeof after, "%lld", (long long)(j->after > history_seq ? j->after : history_seq));
+    snprintf(limit, sizeof limit, "%d", CHAT_MISSED_MAX + 1);
+    j->asked = true;
+    db->query(db, QUERY_MESSAGES_AFTER, 3, (const char *const[]){id, after, limit}, on_missed, j);
+}
+
+static void on_room(void *context, const struct db_answer *answer)
+{
+    struct join *j = context;
+    struct error e;
+
+    if (!may_go_on(j, answer))
+        return;
+    if (answer->rows == 0) {
+        error_set(&e, ERROR_NOT_FOUND, "room_not_found", "There is no such room.");
+        join_fail(j, &e);
+        return;
+    }
+    buf_put(&j->room_json, answer->cell(answer, 0, 0), answer->cell_size(answer, 0, 0));
+    if (j->catches_up)
+        ask_missed(j, answer->cell(answer, 0, 3));
+    else
+        answer_join(j, NULL);
+}
+
+static void ask_room(struct join *j)
+{
+    struct chat_socket *s = j->question.socket;
+    struct db_port *db = s->chat->ports.db;
+    char id[UUID_TEXT_SIZE];
+
+    uuid_format(&j->room, id);
+    j->asked = true;
+    db->query(db, QUERY_ROOM, 2, (const char *const[]){id, s->person->name}, on_room, j);
+}
+
+static void on_timeout(void *context)
+{
+    struct join *j = context;
+    struct error e;
+
+    j->timer = NULL;
+    error_set(&e, ERROR_UNAVAILABLE, "unavailable", "The room's messages can't be had at the moment.");
+    join_fail(j, &e);
+}
+
+void join_begin(struct chat_socket *s, const struct ack_id *ack, struct slice data, const struct uuid *room,
+                int64_t after, bool catches_up)
+{
+    struct clock_port *clock = s->chat->ports.clock;
+    struct join *j = mem_zalloc(1, sizeof *j);
+    unsigned count = 0;
+    struct error e;
+
+    for (struct join *other = s->joins; other != NULL; other = other->next)
+        count++;
+    question_open(&j->question, s, ack, data, "join_chat");
+    j->room = *room;
+    j->after = after;
+    j->catches_up = catches_up;
+    j->next = s->joins;
+    s->joins = j;
+    if (count >= JOINS_MAX) {
+        error_set(&e, ERROR_LIMIT, "rate_limited", "At most %d rooms are joined at once.", JOINS_MAX);
+        join_fail(j, &e);
+    } else if (s->person->unready > 0) {
+        j->timer = clock->start(clock, s->chat->ports.config->answer_timeout_ms, on_timeout, j);
+    } else {
+        ask_room(j);
+    }
+}
+
+void join_ready(struct chat_socket *s)
+{
+    struct clock_port *clock = s->chat->ports.clock;
+
+    for (struct join *j = s->joins; j != NULL; j = j->next) {
+        if (j->timer != NULL) {
+            clock->cancel(clock, &j->timer);
+            ask_room(j);
+        }
+    }
+}
+
+void join_cancel(struct chat_socket *s, const struct uuid *room)
+{
+    struct error e;
+    struct join *next;
+
+    error_set(&e, ERROR_NOT_FOUND, "room_not_found", "There is no such room.");
+    for (struct join *j = s->joins; j != NULL; j = next) {
+        next = j->next;
+        if (room != NULL && !uuid_equal(&j->room, room))
+            continue;
+        if (room != NULL)
+            question_fail(&j->question, &e);
+        join_end(j);
+    }
+}
