@@ -1,0 +1,174 @@
+#include "ctl/ctl.h"
+
+#include "core/access.h"
+#include "core/db.h"
+#include "core/json.h"
+
+#include <string.h>
+#include <sysexits.h>
+
+static const char *const access_names[] = {
+    [ACCESS_READ] = "read", [ACCESS_WRITE] = "write", [ACCESS_SUBSCRIBE] = "subscribe"};
+
+struct question {
+    struct subject who;
+    enum access access;
+    const char *text; /* the topic as it was given */
+    struct topic topic;
+};
+
+static int parse_access(const char *text, enum access *out, struct error *e)
+{
+    for (size_t i = 0; i < sizeof access_names / sizeof access_names[0]; i++) {
+        if (strcmp(text, access_names[i]) == 0) {
+            *out = (enum access)i;
+            return 0;
+        }
+    }
+    return error_set(e, ERROR_INVALID, "usage", "ACCESS is '%s' but must be read, write or subscribe", text);
+}
+
+static int parse_question(const struct ctl *ctl, struct question *q, struct error *e)
+{
+    const char *user = ctl->options->words[0], *role = ctl->options->role;
+    *q = (struct question){.text = ctl->options->words[2]};
+    q->who = (struct subject){.user = user, .user_size = strlen(user), .role = ROLE_USER, .connected = true};
+    if (!user_id_valid(user, q->who.user_size))
+        return error_set(e, ERROR_INVALID, "no_user",
+                         "'%s' is no user id: 1 to 128 of A-Z a-z 0-9 . _ @ | = -, but not . or ..", user);
+    if (role != NULL && !role_parse(role, &q->who.role))
+        return error_set(e, ERROR_INVALID, "usage", "--role is '%s' but must be user, agent or operator",
+                         role);
+    if (parse_access(ctl->options->words[1], &q->access, e) != 0)
+        return -1;
+    if (q->access != ACCESS_SUBSCRIBE && strpbrk(q->text, "+#") != NULL)
+        return error_set(e, ERROR_INVALID, "bad_topic", "%s has a wildcard: only subscriptions can", q->text);
+    const char *prefix = ctl->config->prefix;
+    q->topic = q->access == ACCESS_SUBSCRIBE ? filter_parse(prefix, q->text) : topic_parse(prefix, q->text);
+    return 0;
+}
+
+/* ---- Membership of those whom the question is about ---- */
+
+static int load_user(PGconn *conn, const char *user, size_t size, struct members *members, struct error *e)
+{
+    char name[USER_ID_MAX + 1];
+    if (size > USER_ID_MAX)
+        return 0;
+    memcpy(name, user, size);
+    name[size] = '\0';
+    const char *const values[] = {name};
+    PGresult *rows =
+        db_exec(conn,
+                "select p.room_id, r.type, p.role from chat_participants p join chat_rooms r on r.id = "
+                "p.room_id where p.user_id = $1",
+                1, values, CTL_DATABASE_TIMEOUT_MS, e);
+    if (rows == NULL)
+        return -1;
+    for (int i = 0; i < PQntuples(rows); i++) {
+        struct uuid room;
+        enum room_type type;
+        enum member_role role;
+        if (uuid_parse(PQgetvalue(rows, i, 0), (size_t)PQgetlength(rows, i, 0), &room) &&
+            room_type_parse(PQgetvalue(rows, i, 1), &type) &&
+            member_role_parse(PQgetvalue(rows, i, 2), &role))
+            members_apply(members, &room, type, name, size, role);
+    }
+    PQclear(rows);
+    return 0;
+}
+
+static bool is_about_room(const struct topic *topic)
+{
+    return topic->kind >= TOPIC_ROOM_SEND && topic->kind <= TOPIC_ROOM_EVENTS && !topic->id_wild;
+}
+
+/* 1 when there is such a room, 0 when there is none, -1 with e. */
+static int find_room(PGconn *conn, const struct uuid *id, struct error *e)
+{
+    char text[UUID_TEXT_SIZE];
+    uuid_format(id, text);
+    const char *const values[] = {text};
+    PGresult *rows =
+        db_exec(conn, "select 1 from chat_rooms where id = $1", 1, values, CTL_DATABASE_TIMEOUT_MS, e);
+    int found = rows == NULL ? -1 : PQntuples(rows);
+    PQclear(rows);
+    return found;
+}
+
+static int load(const struct ctl *ctl, const struct question *q, struct members *members, bool *room_missing,
+                struct error *e)
+{
+    if (ctl->config->database_url == NULL)
+        return error_set(e, ERROR_INVALID, "bad_option",
+                         "database_url is not set (in parlor.conf or PARLOR_DATABASE_URL)");
+    PGconn *conn = db_connect(ctl->config->database_url, CTL_NAME, CTL_DATABASE_TIMEOUT_MS, e);
+    if (conn == NULL)
+        return -1;
+    int result = load_user(conn, q->who.user, q->who.user_size, members, e);
+    if (result == 0 && q->topic.owner.text != NULL)
+        result = load_user(conn, q->topic.owner.text, q->topic.owner.size, members, e);
+    if (result == 0 && is_about_room(&q->topic)) {
+        int found = find_room(conn, &q->topic.id, e);
+        *room_missing = found == 0;
+        result = found < 0 ? -1 : 0;
+    }
+    PQfinish(conn);
+    return result;
+}
+
+/* ---- The answer ---- */
+
+static const char *verdict_word(const struct verdict *verdict, const struct config *config)
+{
+    if (verdict->rule == RULE_OUTSIDE_PREFIX && config->outside_prefix == OUTSIDE_DEFER)
+        return "deferred";
+    return verdict->allowed ? "allowed" : "denied";
+}
+
+static void print(struct ctl *ctl, const struct question *q, const struct verdict *verdict, const char *note)
+{
+    const char *word = verdict_word(verdict, ctl->config);
+    struct buf *out = &ctl->out;
+    if (!ctl_json(ctl)) {
+        buf_printf(out, "%s: %s (%s), %s %s\n  rule    %s\n  why     %s\n  change  %s\n", word, q->who.user,
+                   role_name(q->who.role), access_names[q->access], q->text, rule_name(verdict->rule),
+                   rule_text(verdict->rule), rule_hint(verdict->rule));
+        if (note != NULL)
+            buf_printf(out, "  note    %s\n", note);
+        return;
+    }
+    buf_printf(out, "{\"ok\":true,\"verdict\":\"%s\",\"userId\":", word);
+    json_put_text(out, q->who.user);
+    buf_printf(out, ",\"role\":\"%s\",\"access\":\"%s\",\"topic\":", role_name(q->who.role),
+               access_names[q->access]);
+    json_put_text(out, q->text);
+    buf_printf(out, ",\"topicKind\":\"%s\",\"rule\":\"%s\",\"why\":", topic_kind_name(q->topic.kind),
+               rule_name(verdict->rule));
+    json_put_text(out, rule_text(verdict->rule));
+    buf_put_text(out, ",\"change\":");
+    json_put_text(out, rule_hint(verdict->rule));
+    buf_put_text(out, ",\"note\":");
+    json_put_text(out, note);
+    buf_put_text(out, "}\n");
+}
+
+int run_why(struct ctl *ctl, struct error *e)
+{
+    struct question q;
+    bool room_missing = false;
+    if (parse_question(ctl, &q, e) != 0)
+        return -1;
+    struct members *members = members_create();
+    int result = load(ctl, &q, members, &room_missing, e);
+    if (result == 0) {
+        struct verdict verdict = access_topic(&q.who, q.access, &q.topic, members, false);
+        const char *note = room_missing                  ? "There is no room with this id."
+                           : members_pairs(members) == 0 ? "The user is in no room at all."
+                                                         : NULL;
+        print(ctl, &q, &verdict, note);
+        result = verdict.allowed ? 0 : EX_NOPERM;
+    }
+    members_destroy(&members);
+    return result;
+}
