@@ -1,0 +1,680 @@
+#include "service/broker.h"
+
+#include "core/log.h"
+#include "core/topic.h"
+#include "core/wire.h"
+#include "service/link.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SENDS_TABLE   4096 /* a power of two */
+#define WATCHES_MIN   64   /* a power of two */
+#define TICK_MS       100
+#define GREETING_MS   2000 /* no STATE for so long after a HELLO: say it again */
+#define NS_PER_MS     1000000
+#define CLIENT_ID_MAX 160
+
+/* A send without an answer. */
+struct send {
+    struct send *next, *previous; /* in the order of their making */
+    struct send *next_hashed;
+    uint64_t request;
+    struct uuid room;
+    int64_t made_ns;
+    unsigned tries;
+    bool put_back; /* the plugin had no room for it: again at the next tick */
+    struct error error;
+    broker_answer_fn done;
+    void *context;
+    char fallback_id[UUID_TEXT_SIZE];
+    size_t user_size, payload_size;
+    char user[]; /* and the payload behind */
+};
+
+struct watch {
+    struct watch *next;
+    struct uuid room;
+    bool wanted;       /* false: unwatched, kept until its last WATCHED is in */
+    unsigned awaiting; /* WATCHED records to come */
+};
+
+struct barrier {
+    struct barrier *next;
+    struct broker *broker;
+    int64_t version;
+    struct timer *timer;
+    bool over, reached;
+    broker_barrier_fn done;
+    void *context;
+};
+
+enum phase { PHASE_DOWN, PHASE_GREETING, PHASE_LINKED };
+
+struct broker {
+    struct broker_port port; /* first */
+    struct loop *loop;
+    const struct config *config;
+    const struct members *members;
+    const struct broker_events *events;
+    struct link *link;
+    struct loop_hook hook;
+    struct timer *tick;
+    enum phase phase;
+    struct buf packet;
+    uint32_t number_out, number_in; /* of the last packet each way */
+    int64_t greeted_ns, heard_ns;
+    bool database_up;
+    bool complained;        /* that the plugin does not answer */
+    int64_t plugin_version; /* of the plugin's members; -1: not known on this link */
+    struct send *first, *last, *failed;
+    struct send *table[SENDS_TABLE];
+    size_t send_count;
+    uint64_t last_request;
+    struct watch **watches;
+    size_t watch_count, watch_buckets;
+    struct barrier *barriers;
+};
+
+static int64_t now_ns(struct broker *b)
+{
+    struct clock_port *clock = loop_clock(b->loop);
+    return clock->mono_ns(clock);
+}
+
+/* ---- Packing. ---- */
+
+static void publish(struct broker *b)
+{
+    if (link_publish(b->link, b->packet.data, b->packet.size) != 0)
+        log_debug("broker", "a packet could not be sent bytes=%zu", b->packet.size);
+    buf_clear(&b->packet); /* what it held is sent again when the link is back */
+}
+
+static void put(struct broker *b, const struct wire_record *record)
+{
+    if (b->phase == PHASE_DOWN)
+        return;
+    if (b->packet.size == 0)
+        wire_begin(&b->packet, ++b->number_out);
+    wire_put(&b->packet, record);
+    if (b->packet.size > WIRE_PACKET_MAX)
+        publish(b);
+}
+
+/* ---- Sends. ---- */
+
+static struct send **bucket(struct broker *b, uint64_t request)
+{
+    return &b->table[request & (SENDS_TABLE - 1)];
+}
+
+static struct send *find_send(struct broker *b, uint64_t request)
+{
+    struct send *s = *bucket(b, request);
+    while (s && s->request != request)
+        s = s->next_hashed;
+    return s;
+}
+
+static void add_send(struct broker *b, struct send *s)
+{
+    struct send **at = bucket(b, s->request);
+    s->next_hashed = *at;
+    *at = s;
+    s->previous = b->last;
+    if (b->last)
+        b->last->next = s;
+    else
+        b->first = s;
+    b->last = s;
+    b->send_count++;
+}
+
+static void take_send(struct broker *b, struct send *s)
+{
+    struct send **at = bucket(b, s->request);
+    while (*at != s)
+        at = &(*at)->next_hashed;
+    *at = s->next_hashed;
+    if (s->previous)
+        s->previous->next = s->next;
+    else
+        b->first = s->next;
+    if (s->next)
+        s->next->previous = s->previous;
+    else
+        b->last = s->previous;
+    b->send_count--;
+}
+
+static void put_send(struct broker *b, struct send *s)
+{
+    if (b->phase == PHASE_DOWN)
+        return;
+    s->tries++;
+    s->put_back = false;
+    put(b, &(struct wire_record){.type = WIRE_SEND,
+                                 .request = s->request,
+                                 .room = s->room,
+                                 .user = s->user,
+                                 .user_size = s->user_size,
+                                 .fallback_id = s->fallback_id,
+                                 .fallback_id_size = UUID_TEXT_SIZE - 1,
+                                 .payload = s->user + s->user_size,
+                                 .payload_size = s->payload_size});
+}
+
+static void answer_failed(struct send *s)
+{
+    struct broker_answer answer = {.room = s->room, .error = s->error};
+    s->done(s->context, &answer);
+    free(s);
+}
+
+/* Takes it off the list and tells it at the turn's end. */
+static void fail_send(struct broker *b, struct send *s)
+{
+    take_send(b, s);
+    s->next = NULL;
+    struct send **at = &b->failed;
+    while (*at)
+        at = &(*at)->next;
+    *at = s;
+}
+
+static void fail_late(struct broker *b, struct send *s)
+{
+    if (s->tries == 0)
+        error_set(&s->error, ERROR_UNAVAILABLE, "broker_unavailable",
+                  "the broker can't be reached: try again in a moment");
+    else
+        error_set(&s->error, ERROR_UNCERTAIN, "no_answer",
+                  "no answer in time: the message may or may not have been stored; the same clientMessageId "
+                  "finds out");
+    fail_send(b, s);
+}
+
+static void on_send(struct broker_port *port, const struct broker_send *send, broker_answer_fn done,
+                    void *context)
+{
+    struct broker *b = (struct broker *)port;
+    size_t user_size = strlen(send->user);
+    struct send *s = mem_alloc(sizeof *s + user_size + send->payload_size);
+    *s = (struct send){.request = ++b->last_request,
+                       .room = send->room,
+                       .made_ns = now_ns(b),
+                       .done = done,
+                       .context = context,
+                       .user_size = user_size,
+                       .payload_size = send->payload_size};
+    memcpy(s->user, send->user, user_size);
+    memcpy(s->user + user_size, send->payload, send->payload_size);
+    struct clock_port *clock = loop_clock(b->loop);
+    struct uuid id;
+    uuid_make(&id, clock->wall_ms(clock));
+    uuid_format(&id, s->fallback_id);
+    add_send(b, s);
+    if (b->send_count <= BROKER_SENDS_MAX) {
+        put_send(b, s);
+        return;
+    }
+    error_set(&s->error, ERROR_UNAVAILABLE, "busy", "too many messages wait for their answer");
+    fail_send(b, s);
+}
+
+/* ---- Answers. ---- */
+
+static void on_stored(struct broker *b, const struct wire_record *r)
+{
+    struct send *s = find_send(b, r->request);
+    if (!s)
+        return; /* answered already, or given up */
+    take_send(b, s);
+    struct broker_answer answer = {.stored = true,
+                                   .room = r->room,
+                                   .seq = r->seq,
+                                   .message = r->payload,
+                                   .message_size = r->payload_size};
+    s->done(s->context, &answer);
+    free(s);
+}
+
+/* A resend may meet a limit, or a removal, that its first try did not: that says nothing of the first. */
+static bool says_nothing(const struct send *s, const struct error *e)
+{
+    return s->tries > 1 && (e->code == ERROR_LIMIT || e->code == ERROR_UNAVAILABLE ||
+                            e->code == ERROR_DENIED || e->code == ERROR_NOT_FOUND);
+}
+
+static void on_rejected(struct broker *b, const struct wire_record *r)
+{
+    struct send *s = find_send(b, r->request);
+    if (!s)
+        return;
+    struct broker_answer answer = {.room = s->room};
+    answer.error.code = r->error_code ? (enum error_code)r->error_code : ERROR_INTERNAL;
+    snprintf(answer.error.word, sizeof answer.error.word, "%.*s", (int)r->word_size, r->word);
+    snprintf(answer.error.text, sizeof answer.error.text, "%.*s", (int)r->payload_size, r->payload);
+    if (says_nothing(s, &answer.error)) {
+        s->put_back = true;
+        return;
+    }
+    take_send(b, s);
+    s->done(s->context, &answer);
+    free(s);
+}
+
+/* ---- Watches. ---- */
+
+static struct watch **find_watch(struct broker *b, const struct uuid *room)
+{
+    struct watch **at = &b->watches[uuid_hash(room) & (b->watch_buckets - 1)];
+    while (*at && !uuid_equal(&(*at)->room, room))
+        at = &(*at)->next;
+    return at;
+}
+
+static void grow_watches(struct broker *b)
+{
+    size_t old_buckets = b->watch_buckets;
+    struct watch **old = b->watches;
+    b->watch_buckets = old_buckets ? 2 * old_buckets : WATCHES_MIN;
+    b->watches = mem_zalloc(b->watch_buckets, sizeof(struct watch *));
+    for (size_t i = 0; i < old_buckets; i++) {
+        struct watch *next;
+        for (struct watch *w = old[i]; w; w = next) {
+            next = w->next;
+            struct watch **at = &b->watches[uuid_hash(&w->room) & (b->watch_buckets - 1)];
+            w->next = *at;
+            *at = w;
+        }
+    }
+    free(old);
+}
+
+static void drop_watch(struct broker *b, struct watch **at)
+{
+    struct watch *w = *at;
+    *at = w->next;
+    b->watch_count--;
+    free(w);
+}
+
+static void put_watch(struct broker *b, struct watch *w)
+{
+    if (b->phase == PHASE_DOWN)
+        return;
+    w->awaiting++;
+    put(b, &(struct wire_record){.type = WIRE_WATCH, .room = w->room});
+}
+
+static void on_watch(struct broker_port *port, const struct uuid *room)
+{
+    struct broker *b = (struct broker *)port;
+    if (b->watch_count >= b->watch_buckets)
+        grow_watches(b);
+    struct watch **at = find_watch(b, room);
+    if (!*at) {
+        *at = mem_zalloc(1, sizeof **at);
+        (*at)->room = *room;
+        b->watch_count++;
+    }
+    if ((*at)->wanted)
+        return;
+    (*at)->wanted = true;
+    put_watch(b, *at);
+}
+
+static void on_unwatch(struct broker_port *port, const struct uuid *room)
+{
+    struct broker *b = (struct broker *)port;
+    struct watch **at = find_watch(b, room);
+    if (!*at || !(*at)->wanted)
+        return;
+    (*at)->wanted = false;
+    put(b, &(struct wire_record){.type = WIRE_UNWATCH, .room = *room});
+    if ((*at)->awaiting == 0)
+        drop_watch(b, at);
+}
+
+static void on_watched(struct broker *b, const struct uuid *room)
+{
+    struct watch **at = find_watch(b, room);
+    if (!*at || (*at)->awaiting == 0 || --(*at)->awaiting > 0)
+        return;
+    if (!(*at)->wanted)
+        drop_watch(b, at);
+    else if (b->events)
+        b->events->on_watched(b->events->self, room);
+}
+
+static void on_message(struct broker *b, const struct wire_record *r)
+{
+    struct watch *w = *find_watch(b, &r->room);
+    if (w && w->wanted && b->events)
+        b->events->on_message(b->events->self, &r->room, r->seq, r->payload, r->payload_size);
+    if (r->request != 0)
+        on_stored(b, r);
+}
+
+/* ---- Barriers. ---- */
+
+static void check_barriers(struct broker *b)
+{
+    int64_t version = members_version(b->members);
+    if (b->plugin_version < version)
+        version = b->plugin_version;
+    for (struct barrier *barrier = b->barriers; barrier; barrier = barrier->next)
+        if (!barrier->over && barrier->version <= version)
+            barrier->over = barrier->reached = true;
+}
+
+static void on_barrier_late(void *context)
+{
+    struct barrier *barrier = context;
+    barrier->timer = NULL;
+    barrier->over = true;
+}
+
+static void on_barrier(struct broker_port *port, int64_t version, int64_t timeout_ms, broker_barrier_fn done,
+                       void *context)
+{
+    struct broker *b = (struct broker *)port;
+    struct clock_port *clock = loop_clock(b->loop);
+    struct barrier *barrier = mem_alloc(sizeof *barrier);
+    *barrier = (struct barrier){
+        .next = b->barriers, .broker = b, .version = version, .done = done, .context = context};
+    barrier->timer = clock->start(clock, timeout_ms, on_barrier_late, barrier);
+    b->barriers = barrier;
+    check_barriers(b);
+}
+
+/* Tells those that are over; true when there were any. */
+static bool tell_barriers(struct broker *b)
+{
+    struct clock_port *clock = loop_clock(b->loop);
+    struct barrier *over = NULL;
+    for (struct barrier **at = &b->barriers; *at;) {
+        struct barrier *barrier = *at;
+        if (!barrier->over) {
+            at = &barrier->next;
+            continue;
+        }
+        *at = barrier->next;
+        barrier->next = over;
+        over = barrier;
+    }
+    bool any = over != NULL;
+    while (over) {
+        struct barrier *barrier = over;
+        over = barrier->next;
+        clock->cancel(clock, &barrier->timer);
+        barrier->done(barrier->context, barrier->reached);
+        free(barrier);
+    }
+    return any;
+}
+
+/* ---- The link's life. ---- */
+
+static void greet(struct broker *b)
+{
+    buf_clear(&b->packet);
+    b->number_out = b->number_in = 0;
+    b->phase = PHASE_GREETING;
+    b->plugin_version = -1;
+    b->database_up = false;
+    b->greeted_ns = now_ns(b);
+    uint64_t boot;
+    random_bytes(&boot, sizeof boot);
+    put(b, &(struct wire_record){.type = WIRE_HELLO, .boot = boot});
+    for (size_t i = 0; i < b->watch_buckets; i++) {
+        for (struct watch **at = &b->watches[i]; *at;) {
+            (*at)->awaiting = 0;
+            if (!(*at)->wanted) {
+                drop_watch(b, at);
+                continue;
+            }
+            put_watch(b, *at);
+            at = &(*at)->next;
+        }
+    }
+    for (struct send *s = b->first; s; s = s->next)
+        put_send(b, s);
+}
+
+static void on_up(void *self)
+{
+    greet(self);
+}
+
+static void on_down(void *self)
+{
+    struct broker *b = self;
+    b->phase = PHASE_DOWN;
+    b->plugin_version = -1;
+    b->database_up = false;
+    buf_clear(&b->packet);
+}
+
+static void on_record(struct broker *b, const struct wire_record *r)
+{
+    switch (r->type) {
+    case WIRE_STATE:
+        b->plugin_version = r->version;
+        b->database_up = r->database_up;
+        check_barriers(b);
+        break;
+    case WIRE_WATCHED:
+        on_watched(b, &r->room);
+        break;
+    case WIRE_MESSAGE:
+        on_message(b, r);
+        break;
+    case WIRE_STORED:
+        on_stored(b, r);
+        break;
+    case WIRE_REJECTED:
+        on_rejected(b, r);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_packet(void *self, const void *bytes, size_t size)
+{
+    struct broker *b = self;
+    struct wire_reader reader;
+    if (!wire_open(&reader, bytes, size)) {
+        log_error("broker", "a packet of another version: update plugin and parlord together");
+        return;
+    }
+    /* Until the HELLO is answered, by number 1, what comes is of the link before. */
+    if (b->phase == PHASE_GREETING && reader.number != 1)
+        return;
+    if (b->phase == PHASE_GREETING) {
+        b->phase = PHASE_LINKED;
+        b->complained = false;
+    }
+    bool lost = reader.number != b->number_in + 1;
+    b->number_in = reader.number;
+    b->heard_ns = now_ns(b);
+    struct wire_record record;
+    int more;
+    while ((more = wire_next(&reader, &record)) > 0)
+        on_record(b, &record);
+    if (!lost && more == 0)
+        return;
+    log_warn("broker", "packets from the plugin were lost, beginning anew number=%u", reader.number);
+    if (b->events)
+        b->events->on_lost(b->events->self);
+    greet(b);
+}
+
+/* ---- Time. ---- */
+
+static void check_sends(struct broker *b)
+{
+    int64_t now = now_ns(b);
+    int64_t late_ns = b->config->answer_timeout_ms * NS_PER_MS;
+    struct send *next;
+    for (struct send *s = b->first; s; s = next) {
+        next = s->next;
+        int64_t age_ns = now - s->made_ns;
+        bool away = s->tries == 0 && age_ns >= BROKER_AWAY_MS * (int64_t)NS_PER_MS;
+        if (age_ns >= late_ns || away)
+            fail_late(b, s);
+        else if (s->put_back)
+            put_send(b, s);
+    }
+}
+
+static void check_link(struct broker *b)
+{
+    int64_t now = now_ns(b);
+    if (b->phase == PHASE_GREETING && now - b->greeted_ns >= GREETING_MS * (int64_t)NS_PER_MS) {
+        if (!b->complained)
+            log_warn("broker", "the plugin does not answer: is mosquitto_parlor.so loaded in this broker?");
+        b->complained = true;
+        greet(b);
+    } else if (b->phase == PHASE_LINKED && now - b->heard_ns >= BROKER_SILENT_MS * (int64_t)NS_PER_MS) {
+        log_warn("broker", "the plugin is silent, beginning anew");
+        if (b->events)
+            b->events->on_lost(b->events->self);
+        greet(b);
+    }
+}
+
+static void on_tick(void *context)
+{
+    struct broker *b = context;
+    struct clock_port *clock = loop_clock(b->loop);
+    b->tick = clock->start(clock, TICK_MS, on_tick, b);
+    check_sends(b);
+    check_link(b);
+}
+
+static bool tell_failed(struct broker *b)
+{
+    struct send *s = b->failed;
+    bool any = s != NULL;
+    b->failed = NULL;
+    while (s) {
+        struct send *next = s->next;
+        answer_failed(s);
+        s = next;
+    }
+    return any;
+}
+
+static bool on_turn_end(void *context)
+{
+    struct broker *b = context;
+    bool worked = tell_failed(b);
+    worked = tell_barriers(b) || worked;
+    if (b->packet.size > 0)
+        publish(b);
+    return worked;
+}
+
+/* ---- The port. ---- */
+
+static bool on_ready(struct broker_port *port)
+{
+    return broker_linked((struct broker *)port) && ((struct broker *)port)->database_up;
+}
+
+static int open_link(struct broker *b, struct token_keys *tokens, const char *node, struct error *e)
+{
+    char in[TOPIC_TEXT_MAX], out[TOPIC_TEXT_MAX], client_id[CLIENT_ID_MAX];
+    topic_format_service(in, b->config->prefix, TOPIC_SERVICE_IN, node);
+    topic_format_service(out, b->config->prefix, TOPIC_SERVICE_OUT, node);
+    snprintf(client_id, sizeof client_id, "%s:%s", SERVICE_USER, node);
+    struct link_options options = {.address = b->config->broker_address,
+                                   .port = (int)b->config->broker_port,
+                                   .client_id = client_id,
+                                   .subscribe_topic = out,
+                                   .publish_topic = in,
+                                   .tokens = tokens};
+    struct link_events events = {.self = b, .on_up = on_up, .on_down = on_down, .on_packet = on_packet};
+    return link_create(b->loop, &options, &events, &b->link, e);
+}
+
+int broker_create(struct loop *loop, const struct config *config, struct token_keys *tokens,
+                  const struct members *members, const char *node, struct broker **out, struct error *e)
+{
+    struct broker *b = mem_zalloc(1, sizeof *b);
+    b->port = (struct broker_port){
+        .send = on_send, .watch = on_watch, .unwatch = on_unwatch, .barrier = on_barrier, .ready = on_ready};
+    b->loop = loop;
+    b->config = config;
+    b->members = members;
+    b->plugin_version = -1;
+    grow_watches(b);
+    if (open_link(b, tokens, node, e) != 0) {
+        free(b->watches);
+        free(b);
+        return -1;
+    }
+    b->hook = (struct loop_hook){.fn = on_turn_end, .context = b};
+    loop_add_hook(loop, &b->hook);
+    struct clock_port *clock = loop_clock(loop);
+    b->tick = clock->start(clock, TICK_MS, on_tick, b);
+    *out = b;
+    return 0;
+}
+
+void broker_destroy(struct broker **broker)
+{
+    struct broker *b = *broker;
+    if (!b)
+        return;
+    *broker = NULL;
+    link_destroy(&b->link);
+    b->phase = PHASE_DOWN;
+    while (b->first)
+        fail_late(b, b->first);
+    tell_failed(b);
+    for (struct barrier *barrier = b->barriers; barrier; barrier = barrier->next)
+        barrier->over = true;
+    tell_barriers(b);
+    struct clock_port *clock = loop_clock(b->loop);
+    clock->cancel(clock, &b->tick);
+    loop_remove_hook(b->loop, &b->hook);
+    for (size_t i = 0; i < b->watch_buckets; i++)
+        while (b->watches[i])
+            drop_watch(b, &b->watches[i]);
+    free(b->watches);
+    buf_finish(&b->packet);
+    free(b);
+}
+
+struct broker_port *broker_port(struct broker *broker)
+{
+    return &broker->port;
+}
+
+void broker_listen(struct broker *broker, const struct broker_events *events)
+{
+    broker->events = events;
+}
+
+void broker_members_applied(struct broker *broker)
+{
+    check_barriers(broker);
+}
+
+size_t broker_unanswered(const struct broker *broker)
+{
+    return broker->send_count;
+}
+
+bool broker_linked(const struct broker *broker)
+{
+    struct clock_port *clock = loop_clock(broker->loop);
+    return broker->phase == PHASE_LINKED &&
+           clock->mono_ns(clock) - broker->heard_ns < BROKER_SILENT_MS * (int64_t)NS_PER_MS;
+}
