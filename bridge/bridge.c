@@ -1,6 +1,6 @@
 #include "bridge/bridge.h"
 
-#include "bridge/calls.h"
+#include "bridge/call_sockets.h"
 #include "bridge/chat.h"
 #include "core/config.h"
 
@@ -18,7 +18,7 @@ struct bridge {
     struct ports ports;
     struct sockets *sockets;
     struct chat *chat;
-    struct calls *calls;
+    struct call_sockets *calls;
     struct broker_events events;
 };
 
@@ -61,11 +61,11 @@ struct bridge *bridge_create(const struct ports *ports)
                                        .on_event = on_root_event,
                                        .on_disconnect = on_root_disconnect});
     b->chat = chat_create(ports, b->sockets);
-    b->calls = calls_create(ports, b->sockets);
-    b->events = (struct broker_events){.self = chat_rooms(b->chat),
-                                       .on_watched = rooms_on_watched,
-                                       .on_message = rooms_on_message,
-                                       .on_lost = rooms_on_lost};
+    b->calls = call_sockets_create(ports, b->sockets);
+    b->events = (struct broker_events){.self = chat_audience(b->chat),
+                                       .on_watched = audience_on_watched,
+                                       .on_message = audience_on_message,
+                                       .on_lost = audience_on_lost};
     return b;
 }
 
@@ -77,7 +77,7 @@ void bridge_destroy(struct bridge **bridge)
         return;
     sockets_destroy(&b->sockets);
     chat_destroy(&b->chat);
-    calls_destroy(&b->calls);
+    call_sockets_destroy(&b->calls);
     free(b);
     *bridge = NULL;
 }
@@ -100,21 +100,21 @@ const struct broker_events *bridge_broker_events(struct bridge *b)
 void bridge_member_changed(struct bridge *b, const struct uuid *room, enum room_type type, const char *user,
                            size_t user_size, enum member_role role)
 {
-    struct rooms *rooms = chat_rooms(b->chat);
-    struct person *person = rooms_person(rooms, user, user_size);
+    struct audience *audience = chat_audience(b->chat);
+    struct person *person = audience_person(audience, user, user_size);
 
     (void)type;
     if (person == NULL)
         return;
     if (role != MEMBER_NONE) {
-        rooms_join(rooms, person, room);
+        audience_join(audience, person, room);
         return;
     }
     chat_member_removed(b->chat, person, room);
-    rooms_leave(rooms, person, room);
+    audience_leave(audience, person, room);
 }
 
 void bridge_members_reset(struct bridge *b)
 {
-    rooms_reset(chat_rooms(b->chat));
+    audience_reset(chat_audience(b->chat));
 }

@@ -111,11 +111,11 @@ static void on_connect(void *self, struct socket *socket, struct slice auth, con
         socket_refuse(socket, IDENTITY_REFUSAL);
         return;
     }
-    person = rooms_enter(chat->rooms, token.user, strlen(token.user));
+    person = audience_enter(chat->audience, token.user, strlen(token.user));
     if (!has_room_for(chat, person)) {
         chat->stats.refused++;
         if (person->socket_count == 0)
-            rooms_quit(chat->rooms, person);
+            audience_quit(chat->audience, person);
         socket_refuse(socket,
                       "{\"message\":\"Too many connections\",\"data\":{\"code\":\"too_many_connections\"}}");
         return;
@@ -161,7 +161,7 @@ static void on_disconnect(void *self, struct socket *socket, enum session_end en
     }
     free(s);
     if (--person->socket_count == 0)
-        rooms_quit(chat->rooms, person);
+        audience_quit(chat->audience, person);
 }
 
 void chat_member_removed(struct chat *chat, struct person *person, const struct uuid *room)
@@ -180,7 +180,7 @@ struct chat *chat_create(const struct ports *ports, struct sockets *sockets)
     chat->ports = *ports;
     chat->sockets = sockets;
     chat->deadlines = deadlines_create(ports->clock, on_deadline, chat);
-    chat->rooms = rooms_create(ports, &(struct rooms_handlers){chat, on_message, on_ready});
+    chat->audience = audience_create(ports, &(struct audience_handlers){chat, on_message, on_ready});
     sockets_add(sockets, "/chat",
                 &(struct nsp_handlers){.self = chat,
                                        .on_connect = on_connect,
@@ -196,15 +196,15 @@ void chat_destroy(struct chat **chat)
     if (c == NULL)
         return;
     assert(c->stats.sockets == 0);
-    rooms_destroy(&c->rooms);
+    audience_destroy(&c->audience);
     deadlines_destroy(&c->deadlines);
     free(c);
     *chat = NULL;
 }
 
-struct rooms *chat_rooms(struct chat *chat)
+struct audience *chat_audience(struct chat *chat)
 {
-    return chat->rooms;
+    return chat->audience;
 }
 
 const struct chat_stats *chat_stats(const struct chat *chat)

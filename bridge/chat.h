@@ -6,7 +6,7 @@
 #ifndef PARLOR_BRIDGE_CHAT_H
 #define PARLOR_BRIDGE_CHAT_H
 
-#include "bridge/rooms.h"
+#include "bridge/audience.h"
 #include "bridge/sockets.h"
 
 #define CHAT_MISSED_MAX   500          /* messages that join_chat gives at once */
@@ -20,7 +20,7 @@ struct chat *chat_create(const struct ports *ports, struct sockets *sockets);
 /* Its sockets must be gone: sockets_destroy comes first. */
 void chat_destroy(struct chat **chat);
 
-struct rooms *chat_rooms(struct chat *chat);
+struct audience *chat_audience(struct chat *chat);
 /* The user has left the room, by the mirror: what its sockets have asked about the room is refused. */
 void chat_member_removed(struct chat *chat, struct person *person, const struct uuid *room);
 

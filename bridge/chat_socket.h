@@ -39,7 +39,7 @@ struct chat_socket {
 struct chat {
     struct ports ports;
     struct sockets *sockets;
-    struct rooms *rooms;
+    struct audience *audience;
     struct deadlines *deadlines;
     struct chat_stats stats;
 };

@@ -33,7 +33,7 @@ struct fill {
 };
 
 struct filler {
-    struct rooms *rooms;
+    struct audience *audience;
     struct heads *asked; /* under way; one at a time */
     struct fill *fills;  /* under way */
     struct timer *turn, *retry;
@@ -43,11 +43,11 @@ struct filler {
 
 static void fill(struct filler *f, struct room *room);
 
-struct filler *filler_create(struct rooms *rooms)
+struct filler *filler_create(struct audience *audience)
 {
     struct filler *f = mem_zalloc(1, sizeof *f);
 
-    f->rooms = rooms;
+    f->audience = audience;
     return f;
 }
 
@@ -61,8 +61,8 @@ void filler_destroy(struct filler **filler)
         f->asked->filler = NULL;
     for (struct fill *fill = f->fills; fill != NULL; fill = fill->next)
         fill->filler = NULL;
-    f->rooms->ports.clock->cancel(f->rooms->ports.clock, &f->turn);
-    f->rooms->ports.clock->cancel(f->rooms->ports.clock, &f->retry);
+    f->audience->ports.clock->cancel(f->audience->ports.clock, &f->turn);
+    f->audience->ports.clock->cancel(f->audience->ports.clock, &f->retry);
     free(f->unsure);
     free(f);
     *filler = NULL;
@@ -92,7 +92,7 @@ void filler_forget(struct room *room)
 
 static void pass(struct filler *f, struct room *room, int64_t seq, const char *json, size_t size)
 {
-    struct rooms *r = f->rooms;
+    struct audience *r = f->audience;
 
     room->passed = seq;
     r->stats.passed++;
@@ -131,7 +131,7 @@ static void go_on(struct filler *f, struct room *room)
 void filler_message(struct filler *f, struct room *room, int64_t seq, const char *json, size_t size)
 {
     if (room->state == ROOM_READY && seq <= room->passed) {
-        f->rooms->stats.doubled++;
+        f->audience->stats.doubled++;
         return;
     }
     if (seq > room->known)
@@ -154,7 +154,7 @@ static void ask_heads(void *context);
 static void on_retry(void *context)
 {
     struct filler *f = context;
-    struct rooms *r = f->rooms;
+    struct audience *r = f->audience;
 
     f->retry = NULL;
     for (size_t i = 0; i < r->table_size; i++) {
@@ -171,7 +171,7 @@ static void on_retry(void *context)
 
 static void retry_later(struct filler *f)
 {
-    struct clock_port *clock = f->rooms->ports.clock;
+    struct clock_port *clock = f->audience->ports.clock;
 
     if (f->retry == NULL)
         f->retry = clock->start(clock, RETRY_MS, on_retry, f);
@@ -186,7 +186,7 @@ static void take_rows(struct filler *f, struct room *room, const struct db_answe
 
         if (seq <= room->passed)
             continue;
-        f->rooms->stats.filled++;
+        f->audience->stats.filled++;
         pass(f, room, seq, answer->cell(answer, i, 1), answer->cell_size(answer, i, 1));
     }
     if (room->known < room->passed)
@@ -206,7 +206,7 @@ static void on_filled(void *context, const struct db_answer *answer)
             f->fills = fill->next;
         if (fill->next != NULL)
             fill->next->previous = fill->previous;
-        room = rooms_find(f->rooms, &fill->id);
+        room = audience_find(f->audience, &fill->id);
         if (room != NULL && room->generation == fill->generation) {
             room->filling = false;
             if (answer->ok)
@@ -223,12 +223,12 @@ static void on_filled(void *context, const struct db_answer *answer)
 
 static void fill(struct filler *f, struct room *room)
 {
-    struct db_port *db = f->rooms->ports.db;
+    struct db_port *db = f->audience->ports.db;
     struct fill *fill = mem_zalloc(1, sizeof *fill);
     char id[UUID_TEXT_SIZE], after[24];
 
     room->filling = true;
-    f->rooms->stats.fills++;
+    f->audience->stats.fills++;
     fill->filler = f;
     fill->id = room->id;
     fill->generation = room->generation;
@@ -245,7 +245,7 @@ static void fill(struct filler *f, struct room *room)
 
 static void be_unsure(struct filler *f, struct room *room)
 {
-    struct clock_port *clock = f->rooms->ports.clock;
+    struct clock_port *clock = f->audience->ports.clock;
 
     if (room->unsure)
         return;
@@ -267,7 +267,7 @@ static void on_head(struct filler *f, struct room *room, int64_t head)
         room->passed = head;
         if (room->known < head)
             room->known = head;
-        room_ready(f->rooms, room);
+        room_ready(f->audience, room);
     } else if (head < room->asked_from) {
         log_warn("rooms", "a room's history went back, a backup was restored head=%lld passed=%lld",
                  (long long)head, (long long)room->passed);
@@ -288,14 +288,14 @@ static void take_heads(struct filler *f, const struct heads *h, const struct db_
         struct room *room = NULL;
 
         if (uuid_parse(answer->cell(answer, i, 0), answer->cell_size(answer, i, 0), &id))
-            room = rooms_find(f->rooms, &id);
+            room = audience_find(f->audience, &id);
         if (room == NULL || room->heads != h)
             continue;
         room->heads = NULL;
         on_head(f, room, strtoll(answer->cell(answer, i, 1), NULL, 10));
     }
     for (unsigned i = 0; i < h->count; i++) {
-        struct room *room = rooms_find(f->rooms, &h->ids[i]);
+        struct room *room = audience_find(f->audience, &h->ids[i]);
 
         if (room != NULL && room->heads == h) {
             room->heads = NULL;
@@ -317,14 +317,14 @@ static void on_heads(void *context, const struct db_answer *answer)
                 ask_heads(f);
         } else {
             for (unsigned i = 0; i < h->count; i++) {
-                struct room *room = rooms_find(f->rooms, &h->ids[i]);
+                struct room *room = audience_find(f->audience, &h->ids[i]);
 
                 if (room != NULL && room->heads == h) {
                     room->heads = NULL;
                     be_unsure(f, room);
                 }
             }
-            f->rooms->ports.clock->cancel(f->rooms->ports.clock, &f->turn);
+            f->audience->ports.clock->cancel(f->audience->ports.clock, &f->turn);
             retry_later(f);
         }
     }
@@ -334,7 +334,7 @@ static void on_heads(void *context, const struct db_answer *answer)
 static void ask_heads(void *context)
 {
     struct filler *f = context;
-    struct db_port *db = f->rooms->ports.db;
+    struct db_port *db = f->audience->ports.db;
     struct heads *h = mem_zalloc(1, sizeof *h);
     struct buf ids = {0};
 
@@ -342,7 +342,7 @@ static void ask_heads(void *context)
     assert(f->asked == NULL);
     h->filler = f;
     while (f->unsure_count > 0 && h->count < HEADS_MAX) {
-        struct room *room = rooms_find(f->rooms, &f->unsure[--f->unsure_count]);
+        struct room *room = audience_find(f->audience, &f->unsure[--f->unsure_count]);
         char id[UUID_TEXT_SIZE];
 
         if (room == NULL || !room->unsure)
@@ -374,7 +374,7 @@ void filler_watched(struct filler *f, struct room *room)
 
 void filler_lost(struct filler *f)
 {
-    struct rooms *r = f->rooms;
+    struct audience *r = f->audience;
 
     for (size_t i = 0; i < r->table_size; i++) {
         for (struct room *room = r->table[i]; room != NULL; room = room->next) {

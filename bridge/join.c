@@ -118,7 +118,7 @@ static int64_t put_missed(struct buf *out, const struct db_answer *answer, int64
 static void answer_join(struct join *j, const struct db_answer *answer)
 {
     struct chat_socket *s = j->question.socket;
-    struct room *room = rooms_find(s->chat->rooms, &j->room);
+    struct room *room = audience_find(s->chat->audience, &j->room);
     struct buf more = {0};
     int64_t given = 0;
 

@@ -1,11 +1,11 @@
-/* What rooms.c (who listens) and fill.c (the order of messages) both know of a room.
+/* What audience.c (who listens) and fill.c (the order of messages) both know of a room.
  *
  * Thread: the service's loop.
  * Owns:   a room its early messages. */
 #ifndef PARLOR_BRIDGE_ROOM_H
 #define PARLOR_BRIDGE_ROOM_H
 
-#include "bridge/rooms.h"
+#include "bridge/audience.h"
 
 enum room_state {
     ROOM_WATCHING, /* the broker was asked */
@@ -39,10 +39,10 @@ struct room {
     bool stuck;          /* ... which failed, and is tried again */
 };
 
-struct rooms {
+struct audience {
     struct ports ports;
-    struct rooms_handlers handlers;
-    struct rooms_stats stats;
+    struct audience_handlers handlers;
+    struct audience_stats stats;
     struct room **table;
     struct person **names;
     size_t table_size, names_size; /* powers of two */
@@ -50,11 +50,11 @@ struct rooms {
     struct filler *filler;
 };
 
-/* rooms.c */
-void room_ready(struct rooms *rooms, struct room *room); /* tells its persons */
+/* audience.c */
+void room_ready(struct audience *audience, struct room *room); /* tells its persons */
 
 /* fill.c */
-struct filler *filler_create(struct rooms *rooms);
+struct filler *filler_create(struct audience *audience);
 void filler_destroy(struct filler **filler);
 void filler_watched(struct filler *filler, struct room *room);
 void filler_message(struct filler *filler, struct room *room, int64_t seq, const char *json, size_t size);

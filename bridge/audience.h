@@ -5,11 +5,12 @@
  * gap, and when messages may have been lost, what is missing is read from the database before anything newer
  * passes.
  *
- * Flow:   link -> broker_events -> rooms -> on_message -> each listener of the room; a person and its rooms
- * by rooms_enter, rooms_join, rooms_quit. Thread: the service's loop. Owns:   persons, rooms and their index.
- * What waits for an answer of the database when it is destroyed frees itself then. */
-#ifndef PARLOR_BRIDGE_ROOMS_H
-#define PARLOR_BRIDGE_ROOMS_H
+ * Flow:   link -> broker_events -> audience -> on_message -> each listener of the room; a person and its
+ * rooms come and go by audience_enter, audience_join, audience_leave and audience_quit. Thread: the service's
+ * loop. Owns:   persons, rooms and their index. What waits for an answer of the database when it is destroyed
+ * frees itself then. */
+#ifndef PARLOR_BRIDGE_AUDIENCE_H
+#define PARLOR_BRIDGE_AUDIENCE_H
 
 #include "core/members.h"
 #include "core/ports.h"
@@ -17,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct rooms;
+struct audience;
 struct room;
 struct person;
 
@@ -44,7 +45,7 @@ struct person {
     char name[];
 };
 
-struct rooms_handlers {
+struct audience_handlers {
     void *self;
     /* The room's next message. Nobody may be put in or taken out of rooms before it returns. */
     void (*on_message)(void *self, struct room *room, int64_t seq, const char *json, size_t size);
@@ -52,7 +53,7 @@ struct rooms_handlers {
     void (*on_ready)(void *self, struct person *person);
 };
 
-struct rooms_stats {
+struct audience_stats {
     size_t rooms, persons, links;
     uint64_t passed;  /* messages, once a room */
     uint64_t doubled; /* came again and were dropped */
@@ -60,31 +61,32 @@ struct rooms_stats {
     uint64_t filled;  /* messages that came by them */
 };
 
-struct rooms *rooms_create(const struct ports *ports, const struct rooms_handlers *handlers);
+struct audience *audience_create(const struct ports *ports, const struct audience_handlers *handlers);
 /* All persons must have left. */
-void rooms_destroy(struct rooms **rooms);
-const struct rooms_stats *rooms_stats(const struct rooms *rooms);
+void audience_destroy(struct audience **audience);
+const struct audience_stats *audience_stats(const struct audience *audience);
 
 /* The person, made with all rooms that the mirror has for it if it isn't here yet. */
-struct person *rooms_enter(struct rooms *rooms, const char *user, size_t user_size);
-struct person *rooms_person(struct rooms *rooms, const char *user, size_t user_size); /* NULL: not here */
-void rooms_quit(struct rooms *rooms, struct person *person);                          /* frees it */
+struct person *audience_enter(struct audience *audience, const char *user, size_t user_size);
+struct person *audience_person(struct audience *audience, const char *user,
+                               size_t user_size);                     /* NULL: not here */
+void audience_quit(struct audience *audience, struct person *person); /* frees it */
 
 /* The mirror changed; nothing happens when it is so already. */
-void rooms_join(struct rooms *rooms, struct person *person, const struct uuid *id);
-void rooms_leave(struct rooms *rooms, struct person *person, const struct uuid *id);
+void audience_join(struct audience *audience, struct person *person, const struct uuid *id);
+void audience_leave(struct audience *audience, struct person *person, const struct uuid *id);
 /* All rooms of everybody are compared with the mirror. */
-void rooms_reset(struct rooms *rooms);
+void audience_reset(struct audience *audience);
 
-struct room *rooms_find(struct rooms *rooms, const struct uuid *id); /* NULL: nobody listens */
+struct room *audience_find(struct audience *audience, const struct uuid *id); /* NULL: nobody listens */
 const struct uuid *room_id(const struct room *room);
 int64_t room_passed(const struct room *room); /* number of the last message that was passed on */
 bool room_is_ready(const struct room *room);
 size_t room_persons(const struct room *room, const struct person_link **out);
 
 /* What the link tells. */
-void rooms_on_watched(void *rooms, const struct uuid *id);
-void rooms_on_message(void *rooms, const struct uuid *id, int64_t seq, const char *json, size_t size);
-void rooms_on_lost(void *rooms);
+void audience_on_watched(void *audience, const struct uuid *id);
+void audience_on_message(void *audience, const struct uuid *id, int64_t seq, const char *json, size_t size);
+void audience_on_lost(void *audience);
 
 #endif

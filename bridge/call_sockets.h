@@ -3,15 +3,15 @@
  * Flow:   sockets -> calls -> ack.
  * Thread: the service's loop.
  * Owns:   a small state for each socket. */
-#ifndef PARLOR_BRIDGE_CALLS_H
-#define PARLOR_BRIDGE_CALLS_H
+#ifndef PARLOR_BRIDGE_CALL_SOCKETS_H
+#define PARLOR_BRIDGE_CALL_SOCKETS_H
 
 #include "bridge/sockets.h"
 
-struct calls;
+struct call_sockets;
 
-struct calls *calls_create(const struct ports *ports, struct sockets *sockets);
+struct call_sockets *call_sockets_create(const struct ports *ports, struct sockets *sockets);
 /* Its sockets must be gone: sockets_destroy comes first. */
-void calls_destroy(struct calls **calls);
+void call_sockets_destroy(struct call_sockets **calls);
 
 #endif

@@ -1,6 +1,6 @@
 /* A pair of person and room stands in two arrays, each end with the place of the other, so that either side
  * is taken out in one step and walked without a look-up. */
-#include "bridge/rooms.h"
+#include "bridge/audience.h"
 
 #include "bridge/room.h"
 #include "core/buf.h"
@@ -13,7 +13,7 @@
 
 /* ---- Tables. ---- */
 
-static struct room **room_place(struct rooms *r, const struct uuid *id)
+static struct room **room_place(struct audience *r, const struct uuid *id)
 {
     struct room **place = &r->table[uuid_hash(id) & (r->table_size - 1)];
 
@@ -22,7 +22,7 @@ static struct room **room_place(struct rooms *r, const struct uuid *id)
     return place;
 }
 
-static struct person **person_place(struct rooms *r, const char *user, size_t size)
+static struct person **person_place(struct audience *r, const char *user, size_t size)
 {
     struct person **place = &r->names[bytes_hash(user, size) & (r->names_size - 1)];
 
@@ -31,7 +31,7 @@ static struct person **person_place(struct rooms *r, const char *user, size_t si
     return place;
 }
 
-static void rooms_grow(struct rooms *r)
+static void table_grow(struct audience *r)
 {
     struct room **old = r->table;
     size_t old_size = r->table_size;
@@ -50,7 +50,7 @@ static void rooms_grow(struct rooms *r)
     free(old);
 }
 
-static void names_grow(struct rooms *r)
+static void names_grow(struct audience *r)
 {
     struct person **old = r->names;
     size_t old_size = r->names_size;
@@ -69,21 +69,21 @@ static void names_grow(struct rooms *r)
     free(old);
 }
 
-struct room *rooms_find(struct rooms *r, const struct uuid *id)
+struct room *audience_find(struct audience *r, const struct uuid *id)
 {
     return *room_place(r, id);
 }
 
-struct person *rooms_person(struct rooms *r, const char *user, size_t size)
+struct person *audience_person(struct audience *r, const char *user, size_t size)
 {
     return *person_place(r, user, size);
 }
 
 /* ---- Life. ---- */
 
-struct rooms *rooms_create(const struct ports *ports, const struct rooms_handlers *handlers)
+struct audience *audience_create(const struct ports *ports, const struct audience_handlers *handlers)
 {
-    struct rooms *r = mem_zalloc(1, sizeof *r);
+    struct audience *r = mem_zalloc(1, sizeof *r);
 
     r->ports = *ports;
     r->handlers = *handlers;
@@ -94,9 +94,9 @@ struct rooms *rooms_create(const struct ports *ports, const struct rooms_handler
     return r;
 }
 
-void rooms_destroy(struct rooms **rooms)
+void audience_destroy(struct audience **audience)
 {
-    struct rooms *r = *rooms;
+    struct audience *r = *audience;
 
     if (r == NULL)
         return;
@@ -105,22 +105,22 @@ void rooms_destroy(struct rooms **rooms)
     free(r->table);
     free(r->names);
     free(r);
-    *rooms = NULL;
+    *audience = NULL;
 }
 
-const struct rooms_stats *rooms_stats(const struct rooms *r)
+const struct audience_stats *audience_stats(const struct audience *r)
 {
     return &r->stats;
 }
 
 /* ---- Rooms. ---- */
 
-static struct room *room_open(struct rooms *r, const struct uuid *id)
+static struct room *room_open(struct audience *r, const struct uuid *id)
 {
     struct room *room = mem_zalloc(1, sizeof *room), **place;
 
     if (r->stats.rooms >= r->table_size)
-        rooms_grow(r);
+        table_grow(r);
     place = room_place(r, id);
     room->id = *id;
     room->generation = ++r->generation;
@@ -130,7 +130,7 @@ static struct room *room_open(struct rooms *r, const struct uuid *id)
     return room;
 }
 
-static void room_close(struct rooms *r, struct room *room)
+static void room_close(struct audience *r, struct room *room)
 {
     *room_place(r, &room->id) = room->next;
     r->stats.rooms--;
@@ -161,7 +161,7 @@ size_t room_persons(const struct room *room, const struct person_link **out)
     return room->person_count;
 }
 
-void room_ready(struct rooms *r, struct room *room)
+void room_ready(struct audience *r, struct room *room)
 {
     for (uint32_t i = 0; i < room->person_count; i++) {
         struct person *p = room->persons[i].person;
@@ -181,7 +181,7 @@ static void *grown(void *array, uint32_t count, uint32_t *capacity, size_t size)
     return mem_realloc(array, *capacity * size);
 }
 
-static void pair(struct rooms *r, struct person *p, struct room *room)
+static void pair(struct audience *r, struct person *p, struct room *room)
 {
     p->rooms = grown(p->rooms, p->room_count, &p->room_capacity, sizeof *p->rooms);
     room->persons = grown(room->persons, room->person_count, &room->person_capacity, sizeof *room->persons);
@@ -194,7 +194,7 @@ static void pair(struct rooms *r, struct person *p, struct room *room)
 }
 
 /* Takes out the pair at the person's `place`, and the room with its last one. */
-static void unpair(struct rooms *r, struct person *p, uint32_t place)
+static void unpair(struct audience *r, struct person *p, uint32_t place)
 {
     struct room *room = p->rooms[place].room;
     uint32_t peer = p->rooms[place].peer;
@@ -232,9 +232,9 @@ static bool paired(const struct person *p, const struct room *room, uint32_t *pl
     return false;
 }
 
-void rooms_join(struct rooms *r, struct person *p, const struct uuid *id)
+void audience_join(struct audience *r, struct person *p, const struct uuid *id)
 {
-    struct room *room = rooms_find(r, id);
+    struct room *room = audience_find(r, id);
     uint32_t place;
 
     if (room == NULL)
@@ -244,9 +244,9 @@ void rooms_join(struct rooms *r, struct person *p, const struct uuid *id)
     pair(r, p, room);
 }
 
-void rooms_leave(struct rooms *r, struct person *p, const struct uuid *id)
+void audience_leave(struct audience *r, struct person *p, const struct uuid *id)
 {
-    struct room *room = rooms_find(r, id);
+    struct room *room = audience_find(r, id);
     uint32_t place, unready = p->unready;
 
     if (room == NULL || !paired(p, room, &place))
@@ -259,7 +259,7 @@ void rooms_leave(struct rooms *r, struct person *p, const struct uuid *id)
 /* ---- Persons. ---- */
 
 struct entering {
-    struct rooms *rooms;
+    struct audience *audience;
     struct person *person;
 };
 
@@ -268,10 +268,10 @@ static void on_room(void *context, const struct uuid *id, enum room_type type, e
     struct entering *e = context;
 
     (void)type, (void)role;
-    rooms_join(e->rooms, e->person, id);
+    audience_join(e->audience, e->person, id);
 }
 
-struct person *rooms_enter(struct rooms *r, const char *user, size_t size)
+struct person *audience_enter(struct audience *r, const char *user, size_t size)
 {
     struct person **place = person_place(r, user, size), *p = *place;
 
@@ -290,7 +290,7 @@ struct person *rooms_enter(struct rooms *r, const char *user, size_t size)
     return p;
 }
 
-void rooms_quit(struct rooms *r, struct person *p)
+void audience_quit(struct audience *r, struct person *p)
 {
     while (p->room_count > 0)
         unpair(r, p, p->room_count - 1);
@@ -300,7 +300,7 @@ void rooms_quit(struct rooms *r, struct person *p)
     free(p);
 }
 
-void rooms_reset(struct rooms *r)
+void audience_reset(struct audience *r)
 {
     for (size_t i = 0; i < r->names_size; i++) {
         for (struct person *p = r->names[i]; p != NULL; p = p->next) {
@@ -320,25 +320,25 @@ void rooms_reset(struct rooms *r)
 
 /* ---- The link. ---- */
 
-void rooms_on_watched(void *rooms, const struct uuid *id)
+void audience_on_watched(void *audience, const struct uuid *id)
 {
-    struct rooms *r = rooms;
-    struct room *room = rooms_find(r, id);
+    struct audience *r = audience;
+    struct room *room = audience_find(r, id);
 
     if (room != NULL)
         filler_watched(r->filler, room);
 }
 
-void rooms_on_message(void *rooms, const struct uuid *id, int64_t seq, const char *json, size_t size)
+void audience_on_message(void *audience, const struct uuid *id, int64_t seq, const char *json, size_t size)
 {
-    struct rooms *r = rooms;
-    struct room *room = rooms_find(r, id);
+    struct audience *r = audience;
+    struct room *room = audience_find(r, id);
 
     if (room != NULL)
         filler_message(r->filler, room, seq, json, size);
 }
 
-void rooms_on_lost(void *rooms)
+void audience_on_lost(void *audience)
 {
-    filler_lost(((struct rooms *)rooms)->filler);
+    filler_lost(((struct audience *)audience)->filler);
 }

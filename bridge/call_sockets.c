@@ -1,4 +1,4 @@
-#include "bridge/calls.h"
+#include "bridge/call_sockets.h"
 
 #include "bridge/deadlines.h"
 #include "bridge/identity.h"
@@ -6,24 +6,24 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-struct calls {
+struct call_sockets {
     struct ports ports;
     struct deadlines *deadlines;
 };
 
-struct calls_socket {
+struct call_socket {
     struct socket *socket;
     int64_t expires_at_s;
     struct deadline deadline; /* when the token expires */
 };
 
 #define socket_of(pointer)                                                                                   \
-    ((struct calls_socket *)(void *)((char *)(pointer)-offsetof(struct calls_socket, deadline)))
+    ((struct call_socket *)(void *)((char *)(pointer)-offsetof(struct call_socket, deadline)))
 
 static void on_deadline(void *self, struct deadline *deadline)
 {
-    struct calls *calls = self;
-    struct calls_socket *s = socket_of(deadline);
+    struct call_sockets *calls = self;
+    struct call_socket *s = socket_of(deadline);
     int64_t left_ms = identity_left_ms(&calls->ports, s->expires_at_s);
 
     if (left_ms > 0)
@@ -34,8 +34,8 @@ static void on_deadline(void *self, struct deadline *deadline)
 
 static void on_connect(void *self, struct socket *socket, struct slice auth, const char *authorization)
 {
-    struct calls *calls = self;
-    struct calls_socket *s;
+    struct call_sockets *calls = self;
+    struct call_socket *s;
     struct token token;
 
     if (!identity_check(&calls->ports, auth, authorization, &token)) {
@@ -61,8 +61,8 @@ static void on_event(void *self, struct socket *socket, const struct event *even
 
 static void on_disconnect(void *self, struct socket *socket, enum session_end end)
 {
-    struct calls *calls = self;
-    struct calls_socket *s = socket_holder(socket);
+    struct call_sockets *calls = self;
+    struct call_socket *s = socket_holder(socket);
 
     (void)end;
     if (s == NULL)
@@ -71,9 +71,9 @@ static void on_disconnect(void *self, struct socket *socket, enum session_end en
     free(s);
 }
 
-struct calls *calls_create(const struct ports *ports, struct sockets *sockets)
+struct call_sockets *call_sockets_create(const struct ports *ports, struct sockets *sockets)
 {
-    struct calls *calls = mem_zalloc(1, sizeof *calls);
+    struct call_sockets *calls = mem_zalloc(1, sizeof *calls);
 
     calls->ports = *ports;
     calls->deadlines = deadlines_create(ports->clock, on_deadline, calls);
@@ -84,7 +84,7 @@ struct calls *calls_create(const struct ports *ports, struct sockets *sockets)
     return calls;
 }
 
-void calls_destroy(struct calls **calls)
+void call_sockets_destroy(struct call_sockets **calls)
 {
     if (*calls == NULL)
         return;

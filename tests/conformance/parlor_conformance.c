@@ -1,0 +1,154 @@
+/* parlor-conformance: a server for the official test suites of the Engine.IO and Socket.IO protocols, and for
+ * socket.io-client's own, made of the bridge's modules.
+ *
+ * Under /socket.io/ the namespaces `/` and `/custom` emit `auth` with the payload of CONNECT, send `message`
+ * back as `message-back` and answer `message-with-ack` with its arguments; under /engine.io/ every message
+ * comes back raw. Settings by environment: PORT (3000), PING_INTERVAL (300), PING_TIMEOUT (200), MAX_PAYLOAD
+ * (1000000), CONNECT_TIMEOUT (1000) and UPGRADE_TIMEOUT (10000) in milliseconds and bytes, CORS_ORIGINS
+ * (none). SIGINT or SIGTERM ends it. */
+#include "bridge/sockets.h"
+#include "service/door.h"
+#include "service/loop.h"
+#include "service/stream.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct server {
+    struct loop *loop;
+    struct streams *streams;
+    struct door *door;
+    struct engine *engine;
+    struct sockets *sockets;
+};
+
+static int64_t setting(const char *name, int64_t fallback)
+{
+    const char *text = getenv(name);
+
+    return text != NULL && *text != '\0' ? strtoll(text, NULL, 10) : fallback;
+}
+
+/* ---- /engine.io/: raw echo. ---- */
+
+static bool on_open(void *self, struct session *session, const struct handshake *handshake)
+{
+    (void)self, (void)session, (void)handshake;
+    return true;
+}
+
+static void on_message(void *self, struct session *session, bool binary, const char *bytes, size_t size)
+{
+    (void)self;
+    session_send_message(session, binary, bytes, size);
+}
+
+static void on_close(void *self, struct session *session, enum session_end end)
+{
+    (void)self, (void)session, (void)end;
+}
+
+/* ---- /socket.io/: echo namespaces. ---- */
+
+static void on_connect(void *self, struct socket *socket, struct slice auth, const char *authorization)
+{
+    (void)self, (void)authorization;
+    socket_accept(socket);
+    socket_emit(socket, "auth", auth);
+}
+
+static void on_event(void *self, struct socket *socket, const struct event *event)
+{
+    (void)self;
+    if (slice_is(event->name, "message"))
+        socket_emit_binary(socket, "message-back", event->args, event->attachments, event->attachment_count);
+    else if (slice_is(event->name, "message-with-ack"))
+        socket_ack(socket, &event->ack, event->args, event->attachments, event->attachment_count);
+}
+
+static void on_disconnect(void *self, struct socket *socket, enum session_end end)
+{
+    (void)self, (void)socket, (void)end;
+}
+
+/* ---- The server. ---- */
+
+static void on_request(void *context, struct request *request)
+{
+    struct server *server = context;
+
+    if (strncmp(request->path, "/socket.io", 10) == 0)
+        sockets_request(server->sockets, request);
+    else if (strncmp(request->path, "/engine.io", 10) == 0)
+        engine_request(server->engine, request);
+    else
+        request->ops->answer(request, &(struct reply){.status = 404});
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    (void)number;
+    loop_stop(handle->data);
+}
+
+static void listen_for(struct loop *loop, int number)
+{
+    uv_signal_t *handle = mem_zalloc(1, sizeof *handle);
+
+    handle->data = loop;
+    uv_signal_init(loop_uv(loop), handle);
+    uv_signal_start(handle, on_signal, number);
+    uv_unref((uv_handle_t *)handle);
+}
+
+static void open_protocols(struct server *server)
+{
+    struct engine_options options = {.ping_interval_ms = setting("PING_INTERVAL", 300),
+                                     .ping_timeout_ms = setting("PING_TIMEOUT", 200),
+                                     .upgrade_timeout_ms = setting("UPGRADE_TIMEOUT", 10000),
+                                     .payload_max = (size_t)setting("MAX_PAYLOAD", 1000000),
+                                     .unsent_max = (size_t)16 * 1024 * 1024,
+                                     .cors_origins = getenv("CORS_ORIGINS")};
+    struct clock_port *clock = loop_clock(server->loop);
+    struct nsp_handlers echo = {
+        .on_connect = on_connect, .on_event = on_event, .on_disconnect = on_disconnect};
+
+    server->engine =
+        engine_create(clock, &options, &(struct engine_handlers){server, on_open, on_message, on_close});
+    server->sockets = sockets_create(clock, &options, setting("CONNECT_TIMEOUT", 1000));
+    sockets_add(server->sockets, "/", &echo);
+    sockets_add(server->sockets, "/custom", &echo);
+}
+
+int main(void)
+{
+    struct server server = {0};
+    struct listener_bound bounds[] = {{"/", (size_t)setting("MAX_PAYLOAD", 1000000) * 2}, {NULL, 0}};
+    struct error e = {0};
+
+    signal(SIGPIPE, SIG_IGN);
+    if (loop_create(&server.loop, &e) != 0 || streams_create(server.loop, 0, &server.streams, &e) != 0) {
+        fprintf(stderr, "parlor-conformance: %s\n", e.text);
+        return 1;
+    }
+    open_protocols(&server);
+    if (door_open(server.loop, "127.0.0.1", (int)setting("PORT", 3000),
+                  &(struct listener_options){
+                      .bounds = bounds, .open_stream = stream_open, .stream_context = server.streams},
+                  on_request, &server, &server.door, &e) != 0) {
+        fprintf(stderr, "parlor-conformance: %s\n", e.text);
+        return 1;
+    }
+    listen_for(server.loop, SIGINT);
+    listen_for(server.loop, SIGTERM);
+    printf("listening on port %d\n", listener_port(door_listener(server.door)));
+    fflush(stdout);
+    loop_run(server.loop);
+    engine_destroy(&server.engine);
+    sockets_destroy(&server.sockets);
+    door_close(&server.door);
+    streams_destroy(&server.streams);
+    return 0;
+}
