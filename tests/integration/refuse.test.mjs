@@ -34,7 +34,7 @@ test('an unknown key, with its line and the nearest right one', { timeout: 60_00
     refusing({}, (s) => appendFileSync(s.parlorConf, 'batch_maximum 10\n'), /parlor\.conf:\d+/, /batch_max\b/));
 
 test('a value out of range', { timeout: 60_000 }, () =>
-    refusing({ parlor: { batch_max: 0 } }, () => {}, /batch_max/));
+    refusing({}, (s) => s.configure({ batch_max: 0 }), /batch_max/));
 
 test('an unknown plugin_opt', { timeout: 60_000 }, () =>
     refusing({ broker: [] }, (s) => appendFileSync(s.brokerConf, 'plugin_opt_colour blue\n'), /colour/));
@@ -53,8 +53,9 @@ test('synchronous_commit off', { timeout: 60_000 }, () =>
     refusing({ postgres: { synchronous_commit: 'off' } }, () => {}, /synchronous_commit/));
 
 test('parlord says what is wrong with its configuration and ends', { timeout: 60_000 }, async () => {
-    const stack = await Stack.start({ parts: [], parlor: { http_port: 70000 } });
+    const stack = await Stack.start({ parts: [] });
     try {
+        stack.configure({ http_port: 70000 });
         const parlord = stack.launchParlord();
         parlord.mayFail = true;
         const { code } = await parlord.ended;

@@ -87,9 +87,10 @@ export async function freePorts(n) {
     return new Set(probes).size === n ? probes : freePorts(n);
 }
 
-// The preload that a program without AddressSanitizer needs for a plugin that has it.
-export function sanitizerPreload(plugin) {
+// The preload that a program without AddressSanitizer needs for a plugin that has it (asan_first.c says why two).
+export function sanitizerPreload(plugin, build) {
     const libraries = execFileSync('ldd', [plugin], { encoding: 'utf8' });
     if (!libraries.includes('libasan')) return {};
-    return { LD_PRELOAD: execFileSync('gcc', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim() };
+    const asan = execFileSync('gcc', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
+    return { LD_PRELOAD: `${asan} ${build}/tests/integration/asan_first.so` };
 }

@@ -33,6 +33,7 @@ export class Stack {
         } catch (error) {
             error.message += s.#logs();
             await s.#endAll();
+            s.#remove();
             throw error;
         }
     }
@@ -61,10 +62,16 @@ export class Stack {
             limits: 'off',
             ...parlor,
         };
-        writeFileSync(this.parlorConf, config(this.settings));
+        this.configure({});
         this.writeBrokerConf(broker);
         if (migrate) this.ctl('migrate');
         this.sql = await this.postgres.connect();
+    }
+
+    // Writes parlor.conf with these keys changed; for what starts afterwards.
+    configure(change) {
+        Object.assign(this.settings, change);
+        writeFileSync(this.parlorConf, config(this.settings));
     }
 
     writeBrokerConf(lines) {
@@ -103,7 +110,7 @@ export class Stack {
     launchBroker() {
         this.broker = this.#launch('mosquitto', ['mosquitto', '-c', this.brokerConf], {
             ASAN_OPTIONS: `detect_leaks=0:${SANITIZER}`,
-            ...sanitizerPreload(PLUGIN),
+            ...sanitizerPreload(PLUGIN, BUILD),
         });
         return this.broker;
     }
@@ -202,7 +209,11 @@ export class Stack {
         await this.postgres?.end();
     }
 
-    // keep: look at the folder afterwards (PARLOR_TEST_KEEP in the environment does the same).
+    // PARLOR_TEST_KEEP in the environment keeps the folder, for looking at it afterwards.
+    #remove() {
+        if (this.folder && !process.env.PARLOR_TEST_KEEP) rmSync(this.folder, { recursive: true, force: true });
+    }
+
     async stop() {
         await this.#endAll();
         const faults = [];
@@ -214,7 +225,7 @@ export class Stack {
             if (server.endSignal && server.endSignal !== 'SIGKILL') faults.push(`${server.name} ended by ${server.endSignal}`);
         }
         const logs = faults.length ? this.#logs() : '';
-        if (!process.env.PARLOR_TEST_KEEP) rmSync(this.folder, { recursive: true, force: true });
+        this.#remove();
         assert.deepEqual(faults, [], faults.join('\n') + logs);
     }
 }
