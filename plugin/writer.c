@@ -516,7 +516,8 @@ int writer_start(const struct config *config, int64_t connect_ms, struct queue *
     w->context = context;
     if (store_connect(w->store, clock_mono_ns() + connect_ms * NS_PER_MS, &failed) == 0) {
         atomic_store(&w->up, true);
-    } else if (strncmp(failed.word, "schema_", 7) == 0 || failed.code == ERROR_INVALID) {
+    } else if (strncmp(failed.word, "schema_", 7) == 0 || strcmp(failed.word, "unsafe_database") == 0 ||
+               failed.code == ERROR_INVALID) {
         writer_free(w);
         return error_set(e, ERROR_INVALID, failed.word, "%s", failed.text);
     } else {
