@@ -115,7 +115,9 @@ static void check_default_listener(const struct brokerconf *conf, const struct l
     }
 }
 
-static void check_broker_port(const struct listeners *l, const struct config *config, struct findings *f)
+/* A broker without the plugin may be another one than parlord's: then it is no more than a note. */
+static void check_broker_port(const struct listeners *l, const struct config *config, bool loaded,
+                              struct findings *f)
 {
     const struct brokerconf_listener *found = NULL;
     if (config == NULL)
@@ -125,14 +127,14 @@ static void check_broker_port(const struct listeners *l, const struct config *co
             found = &l->list[i];
     }
     if (found == NULL)
-        findings_add(f, FINDING_WRONG, AREA,
+        findings_add(f, loaded ? FINDING_WRONG : FINDING_NOTE, AREA,
                      "broker_port is %u, where parlord reaches the broker, and no listener has it",
                      (unsigned)config->broker_port);
     else if (found->websockets)
-        findings_add(f, FINDING_WRONG, AREA,
+        findings_add(f, loaded ? FINDING_WRONG : FINDING_NOTE, AREA,
                      "broker_port %u is a WebSocket listener; parlord needs one of plain MQTT", found->port);
     else if (found->tls)
-        findings_add(f, FINDING_WRONG, AREA,
+        findings_add(f, loaded ? FINDING_WRONG : FINDING_NOTE, AREA,
                      "broker_port %u is a TLS listener; parlord needs one of plain MQTT (on 127.0.0.1, say)",
                      found->port);
     else
@@ -148,7 +150,7 @@ static void check_listeners(const struct brokerconf *conf, const struct config *
         l.count = LISTENERS_MAX;
     check_wake(&l, config, loaded, f);
     check_default_listener(conf, &l, config, f);
-    check_broker_port(&l, config, f);
+    check_broker_port(&l, config, loaded, f);
 }
 
 /* ---- Who else may do what ---- */

@@ -20,7 +20,7 @@ struct command {
 
 static const struct command commands[] = {
     {"token", run_token, 1, 2, OPTION_ROLE | OPTION_TTL, true,
-     "token USER [--role R] [--ttl S]\n       parlorctl token check TOKEN",
+     "token USER [--role R] [--ttl S]\ntoken check TOKEN",
      "Prints a token for USER (role user, agent or operator; for 1h, or S seconds, or such as 30m, 8h, 7d), "
      "or says of\n"
      "TOKEN (- reads it from stdin) which key it asks for and what each check says."},
@@ -48,6 +48,17 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
+/* A usage has one line a form. */
+static void print_usage(const struct command *command, const char *first, const char *indent, FILE *to)
+{
+    const char *before = first;
+    for (const char *at = command->usage; *at != '\0'; before = indent) {
+        size_t size = strcspn(at, "\n");
+        fprintf(to, "%sparlorctl %.*s\n", before, (int)size, at);
+        at += size + (at[size] == '\n');
+    }
+}
+
 static void print_help(const struct command *command, FILE *to)
 {
     static const char common[] =
@@ -55,12 +66,13 @@ static void print_help(const struct command *command, FILE *to)
         "  --json          print one JSON object\n"
         "  --help          this text\n";
     if (command != NULL) {
-        fprintf(to, "usage: parlorctl %s\n\n%s\n\n%s", command->usage, command->help, common);
+        print_usage(command, "usage: ", "       ", to);
+        fprintf(to, "\n%s\n\n%s", command->help, common);
         return;
     }
     fputs("usage: parlorctl COMMAND [options]\n\n", to);
     for (size_t i = 0; i < COMMANDS_COUNT; i++)
-        fprintf(to, "  parlorctl %s\n", commands[i].usage);
+        print_usage(&commands[i], "  ", "  ", to);
     fprintf(to, "\n%s\nparlorctl COMMAND --help says more. Exit codes are those of sysexits.h; 0 is yes.\n",
             common);
 }
