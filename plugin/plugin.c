@@ -200,10 +200,9 @@ static int plugin_start(struct plugin *p, const struct mosquitto_opt *options, i
     if (refusals_check(p->config, e) != 0 || token_keys_create(p->config, &p->keys, e) != 0)
         return -1;
     make_parts(p);
-    /* The wake-up comes first, for the other two threads use it. */
-    if (wake_start(p->config->wake_socket, &p->wake, e) != 0 ||
+    if (wake_create(p->config->wake_socket, &p->wake, e) != 0 ||
         writer_start(p->config, DATABASE_START_MS, p->results, on_written, p, &p->writer, e) != 0 ||
-        membership_start(p, e) != 0)
+        membership_start(p, e) != 0 || wake_start(p->wake, e) != 0)
         return -1;
     for (size_t i = 0; i < sizeof callbacks / sizeof callbacks[0]; i++)
         if (mosquitto_callback_register(p->id, callbacks[i].event, callbacks[i].call, NULL, p) != BROKER_OK)
@@ -217,9 +216,10 @@ static void plugin_destroy(struct plugin *p)
 {
     for (size_t i = 0; i < sizeof callbacks / sizeof callbacks[0]; i++)
         mosquitto_callback_unregister(p->id, callbacks[i].event, callbacks[i].call, NULL);
+    wake_stop(p->wake);
     membership_stop(p);
     writer_stop(&p->writer, FLUSH_MS);
-    wake_stop(&p->wake);
+    wake_destroy(&p->wake);
     if (p->results != NULL)
         fanout_discard(p);
     queue_destroy(&p->results);

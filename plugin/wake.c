@@ -34,6 +34,7 @@
 
 struct wake {
     pthread_t thread;
+    bool running;
     struct sockaddr_un address;
     char secret[SECRET_BYTES * 2 + 1];
     int fd;   /* always open; connected when `connected` is set */
@@ -135,9 +136,6 @@ static void complain(struct wake *wake, const char *what)
     int64_t now_ns = clock_mono_ns();
     if (wake->complained_ns != 0 && now_ns - wake->complained_ns < COMPLAIN_EVERY_S * INT64_C(1000000000))
         return;
-    /* The first second is silent: the broker opens its listeners only after its plugins have started. */
-    if (wake->complained_ns == 0 && what == NULL)
-        return;
     wake->complained_ns = now_ns;
     log_warn("wake",
              "can't wake the broker's loop through %s (%s): messages wait up to 100 ms longer; put the line "
@@ -150,7 +148,7 @@ static int wake_connect(struct wake *wake, const char **why_out)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (const struct sockaddr *)&wake->address, sizeof wake->address) != 0) {
-        *why_out = strerror(errno);
+        *why_out = strerrordesc_np(errno); /* untranslated: takes no lock */
         if (fd >= 0)
             close(fd);
         return -1;
@@ -194,6 +192,7 @@ static void *wake_run(void *context)
         int fd = wake_connect(wake, &why);
         if (fd < 0) {
             short got;
+            /* The broker opens its listeners only after its plugins have started. */
             if (clock_mono_ns() - started_ns > INT64_C(2000000000))
                 complain(wake, why);
             going = wait_for(wake, -1, 0, RETRY_MS, &got);
@@ -210,58 +209,64 @@ static void *wake_run(void *context)
     return NULL;
 }
 
-/* Signals are the broker's: none may be delivered to a thread of ours. */
-static int start_thread(struct wake *wake)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    int failed = pthread_create(&wake->thread, NULL, wake_run, wake);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed;
-}
-
-int wake_start(const char *path, struct wake **out, struct error *e)
+int wake_create(const char *path, struct wake **out, struct error *e)
 {
     struct wake *wake = mem_zalloc(1, sizeof *wake);
+    unsigned char secret[SECRET_BYTES];
+    wake->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    wake->stop = eventfd(0, EFD_CLOEXEC);
+    if (wake->fd < 0 || wake->stop < 0) {
+        error_set(e, ERROR_INTERNAL, "no_socket", "can't make a socket: %s", strerrordesc_np(errno));
+        wake_destroy(&wake);
+        return -1;
+    }
     if (strlen(path) >= sizeof wake->address.sun_path) {
-        free(wake);
-        return error_set(e, ERROR_INVALID, "bad_option", "wake_socket: %s is longer than %zu bytes", path,
-                         sizeof wake->address.sun_path - 1);
+        error_set(e, ERROR_INVALID, "bad_option", "wake_socket: %s is longer than %zu bytes", path,
+                  sizeof wake->address.sun_path - 1);
+        wake_destroy(&wake);
+        return -1;
     }
     wake->address.sun_family = AF_UNIX;
     memcpy(wake->address.sun_path, path, strlen(path) + 1);
-    unsigned char secret[SECRET_BYTES];
     random_bytes(secret, sizeof secret);
     for (size_t i = 0; i < sizeof secret; i++) {
         wake->secret[2 * i] = "0123456789abcdef"[secret[i] >> 4];
         wake->secret[2 * i + 1] = "0123456789abcdef"[secret[i] & 15];
     }
-    wake->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    wake->stop = eventfd(0, EFD_CLOEXEC);
-    if (wake->fd < 0 || wake->stop < 0 || start_thread(wake) != 0) {
-        int cause = errno;
-        if (wake->fd >= 0)
-            close(wake->fd);
-        if (wake->stop >= 0)
-            close(wake->stop);
-        free(wake);
-        return error_set(e, ERROR_INTERNAL, "no_thread", "can't start the wake-up thread: %s",
-                         strerror(cause));
-    }
     *out = wake;
     return 0;
 }
 
-void wake_stop(struct wake **wake)
+/* Signals are the broker's: none may be delivered to a thread of ours. */
+int wake_start(struct wake *wake, struct error *e)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    wake->running = pthread_create(&wake->thread, NULL, wake_run, wake) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return wake->running ? 0 : error_set(e, ERROR_INTERNAL, "no_thread", "can't start the wake-up thread");
+}
+
+void wake_stop(struct wake *wake)
+{
+    uint64_t one = 1;
+    if (wake == NULL || !wake->running)
+        return;
+    if (write(wake->stop, &one, sizeof one) == (ssize_t)sizeof one)
+        pthread_join(wake->thread, NULL);
+    wake->running = false;
+}
+
+void wake_destroy(struct wake **wake)
 {
     if (wake == NULL || *wake == NULL)
         return;
-    uint64_t one = 1;
-    if (write((*wake)->stop, &one, sizeof one) == (ssize_t)sizeof one)
-        pthread_join((*wake)->thread, NULL);
-    close((*wake)->fd);
-    close((*wake)->stop);
+    wake_stop(*wake);
+    if ((*wake)->fd >= 0)
+        close((*wake)->fd);
+    if ((*wake)->stop >= 0)
+        close((*wake)->stop);
     free(*wake);
     *wake = NULL;
 }

@@ -20,10 +20,15 @@
 
 struct wake;
 
-/* Starts the thread, which connects to the listener at `path` as soon as the broker's loop runs, and again
- * whenever the connection ends. 0, or -1. */
-int wake_start(const char *path, struct wake **out, struct error *e);
-void wake_stop(struct wake **wake); /* joins the thread */
+/* For the listener at `path`; not connected yet: until then wake_loop does nothing. 0, or -1. */
+int wake_create(const char *path, struct wake **out, struct error *e);
+
+/* Starts the thread, which connects as soon as the broker's loop runs, and again whenever the connection
+ * ends. 0, or -1. */
+int wake_start(struct wake *wake, struct error *e);
+
+void wake_stop(struct wake *wake);     /* ends the connection, joins the thread */
+void wake_destroy(struct wake **wake); /* when no other thread can call wake_loop any more */
 
 /* True when the credentials are those of our own connection. */
 bool wake_is_password(const struct wake *wake, const char *user, const char *password);
