@@ -1,4 +1,6 @@
-/* What storing costs PostgreSQL: CPU of all its processes per row of store_batch, at several batch sizes.
+/* What storing costs PostgreSQL: CPU of all its processes per row of store_batch, at several batch sizes, and
+ * beside it, in turns of half a second, that of a plain INSERT of the same rows into the same table, in the
+ * same array: the floor, and the measure on a machine whose speed wobbles.
  *
  * Usage: store_bench DATABASE_URL [SECONDS [ROOMS [BATCH ...]]]
  * The database must be migrated; rooms and participants of the measurement are added to it and stay. The CPU
@@ -6,6 +8,7 @@
  * nothing else on that server. */
 #include "core/clock.h"
 #include "core/db.h"
+#include "plugin/batch.h"
 #include "plugin/store.h"
 
 #include <dirent.h>
@@ -18,6 +21,8 @@
 #define ROOMS_MAX   10000
 #define USERS       2 /* a room */
 #define BATCH_MAX   1000
+#define TURN_NS     INT64_C(500000000)
+#define PLAIN_SEQ   "1000000000000" /* past every seq that store_batch gives here */
 #define DEADLINE_NS INT64_C(10000000000)
 #define CONTENT     "a message of the usual length, say some eighty characters of text, as people write"
 
@@ -90,6 +95,13 @@ struct bench {
     struct store_item items[BATCH_MAX];
     char users[USERS][16];
     uint64_t sent;
+    PGconn *plain; /* for the plain INSERT */
+    struct batch plain_batch;
+};
+
+struct cost {
+    size_t rows;
+    int64_t server_ns, own_ns, wall_ns;
 };
 
 static PGresult *run(PGconn *conn, const char *sql)
@@ -156,29 +168,77 @@ static void make_items(struct bench *b, size_t count)
     }
 }
 
-static void measure(struct bench *b, size_t batch, int64_t seconds)
+static void store_rows(struct bench *b, size_t batch)
 {
     struct error e;
-    size_t rows = 0;
-    int64_t server = cpu_of_server(b->postmaster), own = cpu_own(), start = clock_mono_ns(), now = start;
-    while (now - start < seconds * 1000000000) {
-        make_items(b, batch);
-        if (store_batch(b->store, b->items, batch, now + DEADLINE_NS, &e) != 0) {
-            fail("store_batch", e.text);
-        }
-        for (size_t i = 0; i < batch; i++) {
-            if (b->items[i].outcome != STORE_STORED) {
-                fail("not stored", b->items[i].error.text);
-            }
-        }
-        store_flush(b->store, clock_mono_ns() + DEADLINE_NS, &e);
-        rows += batch;
-        now = clock_mono_ns();
+    if (store_batch(b->store, b->items, batch, clock_mono_ns() + DEADLINE_NS, &e) != 0) {
+        fail("store_batch", e.text);
     }
-    double n = (double)rows;
-    printf("batch %4zu: %8.0f rows/s, server CPU %6.1f us a row, own CPU %5.1f us a row\n", batch,
-           n * 1e9 / (double)(now - start), (double)(cpu_of_server(b->postmaster) - server) / 1e3 / n,
-           (double)(cpu_own() - own) / 1e3 / n);
+    for (size_t i = 0; i < batch; i++) {
+        if (b->items[i].outcome != STORE_STORED) {
+            fail("not stored", b->items[i].error.text);
+        }
+    }
+    store_flush(b->store, clock_mono_ns() + DEADLINE_NS, &e);
+}
+
+static void insert_rows(struct bench *b, size_t batch)
+{
+    struct params *p = &b->plain_batch.items;
+    batch_sort(&b->plain_batch, b->items, batch);
+    batch_fill(&b->plain_batch, b->items, batch, false);
+    params_end(p);
+    PGresult *r = PQexecPrepared(b->plain, "plain", p->count, p->values, p->sizes, p->formats, 1);
+    if (PQresultStatus(r) != PGRES_COMMAND_OK) {
+        fail("plain INSERT", PQerrorMessage(b->plain));
+    }
+    PQclear(r);
+}
+
+static void prepare_plain(struct bench *b)
+{
+    struct error e;
+    b->plain = db_connect(b->config.database_url, "store_bench plain", 5000, &e);
+    if (b->plain == NULL) {
+        fail("connect", e.text);
+    }
+    PGresult *r = run(b->plain, "select 'parlor_item'::regtype::oid");
+    b->plain_batch.item_oid = (uint32_t)strtoul(PQgetvalue(r, 0, 0), NULL, 10);
+    PQclear(r);
+    PQclear(run(
+        b->plain,
+        "set plan_cache_mode = force_generic_plan; prepare plain as insert into chat_messages (seq, id, "
+        "room_id, sender_id, client_message_id, type, content, mentions, reply_to_id, created_at, body_hash) "
+        "select " PLAIN_SEQ " + i.body_hash, i.id, i.room_id, i.sender_id, i.client_message_id, i.type, "
+        "i.content, i.mentions, i.reply_to_id, i.created_at, i.body_hash from unnest($1::parlor_item[]) i"));
+}
+
+static void measure_turn(struct bench *b, size_t batch, void (*rows)(struct bench *, size_t),
+                         struct cost *cost)
+{
+    int64_t server = cpu_of_server(b->postmaster), own = cpu_own(), start = clock_mono_ns();
+    while (clock_mono_ns() - start < TURN_NS) {
+        make_items(b, batch);
+        rows(b, batch);
+        cost->rows += batch;
+    }
+    cost->wall_ns += clock_mono_ns() - start;
+    cost->own_ns += cpu_own() - own;
+    cost->server_ns += cpu_of_server(b->postmaster) - server;
+}
+
+static void measure(struct bench *b, size_t batch, int64_t seconds)
+{
+    struct cost store = {0}, plain = {0};
+    for (int64_t turn = 0; turn < seconds; turn++) {
+        measure_turn(b, batch, store_rows, &store);
+        measure_turn(b, batch, insert_rows, &plain);
+    }
+    double n = (double)store.rows;
+    printf(
+        "batch %4zu: %6.0f rows/s, server CPU %6.1f us a row (plain INSERT %6.1f), own CPU %5.1f us a row\n",
+        batch, n * 1e9 / (double)store.wall_ns, (double)store.server_ns / 1e3 / n,
+        (double)plain.server_ns / 1e3 / (double)plain.rows, (double)store.own_ns / 1e3 / n);
     fflush(stdout);
 }
 
@@ -200,6 +260,7 @@ int main(int argc, char **argv)
         snprintf(b->users[i], sizeof(b->users[i]), "user-%zu", i);
     }
     prepare_rooms(b);
+    prepare_plain(b);
     struct error e;
     if (store_connect(b->store, clock_mono_ns() + DEADLINE_NS, &e) != 0) {
         fail("store_connect", e.text);
@@ -210,6 +271,8 @@ int main(int argc, char **argv)
         measure(b, batch < BATCH_MAX ? batch : BATCH_MAX, seconds);
     }
     store_destroy(&b->store);
+    batch_finish(&b->plain_batch);
+    PQfinish(b->plain);
     free(b);
     return 0;
 }
