@@ -186,14 +186,14 @@ static void *wake_run(void *context)
 {
     struct wake *wake = context;
     bool going = true;
-    int64_t started_ns = clock_mono_ns();
+    int64_t lost_ns = clock_mono_ns();
     while (going) {
         const char *why = NULL;
         int fd = wake_connect(wake, &why);
         if (fd < 0) {
             short got;
-            /* The broker opens its listeners only after its plugins have started. */
-            if (clock_mono_ns() - started_ns > INT64_C(2000000000))
+            /* The broker opens its listeners after its plugins have started, and closes them before. */
+            if (clock_mono_ns() - lost_ns > INT64_C(2000000000))
                 complain(wake, why);
             going = wait_for(wake, -1, 0, RETRY_MS, &got);
             continue;
@@ -205,6 +205,7 @@ static void *wake_run(void *context)
         send_ping(wake);
         going = wake_hold(wake);
         atomic_store(&wake->connected, false);
+        lost_ns = clock_mono_ns();
     }
     return NULL;
 }

@@ -8,8 +8,9 @@
  * - What waits behind such a batch, or while the database is away, has certainly not been stored. Before each
  *   new try everything that waits longer than QUEUED_TROUBLE_NS is rejected as `unavailable`. The longest
  *   wait is then QUEUED_TROUBLE_NS and one commit timeout.
- * - A room whose row is locked by somebody makes its batch `busy`. The batch is then done again room by room,
- *   so that only that room waits, for lock_timeout_ms in all, in tries of a quarter of it.
+ * - A room whose row is locked by somebody makes its batch `busy` after LOCK_TRIES_th of lock_timeout_ms. The
+ *   batch is then done again room by room, and the room that is busy is parked: its messages wait apart, in
+ *   order, and are tried again every RETRY_PARKED_NS until they are lock_timeout_ms old. All others go on.
  * - A batch with data that the server refuses (`poison`) is halved until the culprit stands alone.
  *
  * Each room's messages leave in the order of their seqs: there is one writer, seqs are given in the order of
@@ -31,9 +32,22 @@
 #define QUEUED_TROUBLE_NS (300 * NS_PER_MS)
 #define HELD_TROUBLE_NS   (1000 * NS_PER_MS) /* a batch that was certainly not stored waits so long */
 #define PAUSE_MS          50                 /* between tries */
+#define LOCK_TRIES        10
+#define RETRY_PARKED_NS   (250 * NS_PER_MS)
+#define PARKED_MAX        64 /* rooms at once; the messages of more than these are rejected as busy */
 #define IDLE_NS           (1000 * NS_PER_MS)
 #define REFUSALS_MAX      16384
 #define BATCH_BYTES_MAX   (8 * 1024 * 1024)
+
+struct item_list {
+    struct item *first, *last;
+};
+
+struct parked_room {
+    struct uuid room;
+    struct item_list items;
+    int64_t retry_ns;
+};
 
 struct writer {
     pthread_t thread;
@@ -48,7 +62,9 @@ struct writer {
     _Atomic int64_t stop_ns;
     int64_t commit_ns;
     /* the thread's */
-    struct item *waiting_first, *waiting_last;
+    struct item_list waiting; /* oldest first */
+    struct parked_room parked[PARKED_MAX];
+    size_t parked_count;
     struct item **batch;
     struct store_item *rows;
     uint64_t *seen; /* of the open batch: who sent what where */
@@ -60,29 +76,37 @@ struct writer {
     size_t abandoned;
 };
 
-/* Waiting items: a private list, oldest first. */
+/* Lists of items, oldest first. */
 
 static struct item *item_of(struct queue_node *node)
 {
     return (struct item *)(void *)node; /* the node is its first member */
 }
 
-static void waiting_put(struct writer *w, struct item *item)
+static void list_put(struct item_list *list, struct item *item)
 {
     item->node.next = NULL;
-    if (w->waiting_last == NULL)
-        w->waiting_first = item;
+    if (list->last == NULL)
+        list->first = item;
     else
-        w->waiting_last->node.next = &item->node;
-    w->waiting_last = item;
+        list->last->node.next = &item->node;
+    list->last = item;
 }
 
-static struct item *waiting_pop(struct writer *w)
+static void list_put_back(struct item_list *list, struct item *item)
 {
-    struct item *item = w->waiting_first;
-    w->waiting_first = item->node.next == NULL ? NULL : item_of(item->node.next);
-    if (w->waiting_first == NULL)
-        w->waiting_last = NULL;
+    item->node.next = list->first == NULL ? NULL : &list->first->node;
+    list->first = item;
+    if (list->last == NULL)
+        list->last = item;
+}
+
+static struct item *list_pop(struct item_list *list)
+{
+    struct item *item = list->first;
+    list->first = item->node.next == NULL ? NULL : item_of(item->node.next);
+    if (list->first == NULL)
+        list->last = NULL;
     return item;
 }
 
@@ -178,15 +202,69 @@ static void intake(struct writer *w)
         if (item->word != NULL)
             reject_refused(w, item);
         else
-            waiting_put(w, item);
+            list_put(&w->waiting, item);
     }
 }
 
 static void reject_aged(struct writer *w)
 {
     int64_t now_ns = clock_mono_ns();
-    while (w->waiting_first != NULL && now_ns - w->waiting_first->arrived_ns > QUEUED_TROUBLE_NS)
-        reject_unavailable(w, waiting_pop(w));
+    while (w->waiting.first != NULL && now_ns - w->waiting.first->arrived_ns > QUEUED_TROUBLE_NS)
+        reject_unavailable(w, list_pop(&w->waiting));
+}
+
+/* Rooms that are busy. */
+
+static struct parked_room *parked_find(struct writer *w, const struct uuid *room)
+{
+    for (struct parked_room *parked = w->parked; parked < w->parked + w->parked_count; parked++)
+        if (uuid_equal(&parked->room, room))
+            return parked;
+    return NULL;
+}
+
+static void reject_busy(struct writer *w, struct item *item)
+{
+    struct error why;
+    error_set(&why, ERROR_UNAVAILABLE, "busy", "the room is busy; send the message again in a while");
+    reject(w, item, &why);
+}
+
+/* Parks the items, all of one room, before any others of the room that are parked. */
+static void park(struct writer *w, struct item **items, size_t count)
+{
+    struct parked_room *parked = parked_find(w, &items[0]->room);
+    if (parked == NULL && w->parked_count < PARKED_MAX) {
+        parked = &w->parked[w->parked_count++];
+        *parked = (struct parked_room){.room = items[0]->room};
+    }
+    for (size_t i = count; i-- > 0;) {
+        if (parked != NULL)
+            list_put_back(&parked->items, items[i]);
+        else if (!items[i]->uncertain)
+            reject_busy(w, items[i]);
+        else
+            list_put_back(&w->waiting, items[i]);
+    }
+    if (parked != NULL)
+        parked->retry_ns = clock_mono_ns() + RETRY_PARKED_NS;
+}
+
+/* Rejects what is parked for too long; what may have been stored stays. */
+static void reject_parked(struct writer *w)
+{
+    int64_t now_ns = clock_mono_ns(), max_ns = w->config->lock_timeout_ms * NS_PER_MS;
+    for (struct parked_room *parked = w->parked; parked < w->parked + w->parked_count; parked++) {
+        struct item_list kept = {0};
+        while (parked->items.first != NULL) {
+            struct item *item = list_pop(&parked->items);
+            if (item->uncertain || now_ns - item->arrived_ns <= max_ns)
+                list_put(&kept, item);
+            else
+                reject_busy(w, item);
+        }
+        parked->items = kept;
+    }
 }
 
 /* State of the database, as far as the writer knows. */
@@ -282,18 +360,14 @@ static size_t gather_room(struct item **items, size_t count)
     return front;
 }
 
-/* Rejects those of a batch that were certainly not stored and have waited longer than max_ns; returns how
- * many stay. */
-static size_t reject_held(struct writer *w, struct item **items, size_t count, int64_t max_ns,
-                          const struct error *why)
+/* Rejects those of a batch that were certainly not stored and have waited long; returns how many stay. */
+static size_t reject_held(struct writer *w, struct item **items, size_t count)
 {
     size_t kept = 0;
     int64_t now_ns = clock_mono_ns();
     for (size_t i = 0; i < count; i++) {
-        if (items[i]->uncertain || now_ns - items[i]->arrived_ns <= max_ns)
+        if (items[i]->uncertain || now_ns - items[i]->arrived_ns <= HELD_TROUBLE_NS)
             items[kept++] = items[i];
-        else if (why != NULL)
-            reject(w, items[i], why);
         else
             reject_unavailable(w, items[i]);
     }
@@ -331,16 +405,11 @@ static size_t hold(struct writer *w, struct item **items, size_t count, const st
     if (e->code == ERROR_UNCERTAIN)
         for (size_t i = 0; i < count; i++)
             items[i]->uncertain = true;
-    if (strcmp(e->word, "busy") == 0) {
-        struct error why;
-        error_set(&why, ERROR_UNAVAILABLE, "busy", "the room is busy; send the message again in a while");
-        count = reject_held(w, items, count, w->config->lock_timeout_ms * NS_PER_MS, &why);
-    } else {
-        database_is_down(w, e);
-        count = reject_held(w, items, count, HELD_TROUBLE_NS, NULL);
-    }
+    database_is_down(w, e);
+    count = reject_held(w, items, count);
     intake(w);
     reject_aged(w);
+    reject_parked(w);
     answers_push(w);
     return count;
 }
@@ -372,8 +441,11 @@ static void store_group(struct writer *w, struct item **items, size_t count)
             store_halves(w, items, count, &e);
             return;
         }
-        if (strcmp(e.word, "busy") == 0 && gather_room(items, count) < count) {
-            store_rooms(w, items, count);
+        if (strcmp(e.word, "busy") == 0) {
+            if (gather_room(items, count) < count)
+                store_rooms(w, items, count);
+            else
+                park(w, items, count);
             return;
         }
         count = hold(w, items, count, &e);
@@ -399,25 +471,44 @@ static bool first_of_its_kind(struct writer *w, const struct item *item)
     return true;
 }
 
-/* Takes the next batch from those that wait; it ends before a second item with the same room, sender and
- * clientMessageId. */
-static size_t compose(struct writer *w)
+/* Takes the next batch from the list; it ends before a second item with the same room, sender and
+ * clientMessageId. With divert, what belongs to a parked room is parked behind it. */
+static size_t compose(struct writer *w, struct item_list *list, bool divert)
 {
     size_t count = 0, bytes = 0;
     struct error e;
     memset(w->seen, 0, w->seen_count * sizeof w->seen[0]);
-    while (w->waiting_first != NULL && count < w->batch_max && bytes < BATCH_BYTES_MAX) {
-        struct item *item = w->waiting_first;
+    while (list->first != NULL && count < w->batch_max && bytes < BATCH_BYTES_MAX) {
+        struct item *item = list->first;
+        struct parked_room *parked = divert ? parked_find(w, &item->room) : NULL;
         if (prepare(w, item, &e) != 0) {
-            reject(w, waiting_pop(w), &e);
+            reject(w, list_pop(list), &e);
+            continue;
+        }
+        if (parked != NULL) {
+            list_put(&parked->items, list_pop(list));
             continue;
         }
         if (!first_of_its_kind(w, item))
             break;
         bytes += item->node.bytes;
-        w->batch[count++] = waiting_pop(w);
+        w->batch[count++] = list_pop(list);
     }
     return count;
+}
+
+/* Tries the parked rooms whose time has come; forgets those with nothing left. */
+static void retry_parked(struct writer *w)
+{
+    reject_parked(w);
+    for (size_t i = 0; i < w->parked_count; i++) {
+        struct parked_room *parked = &w->parked[i];
+        if (parked->items.first != NULL && clock_mono_ns() >= parked->retry_ns)
+            store_group(w, w->batch, compose(w, &parked->items, false));
+        if (parked->items.first == NULL)
+            *parked = w->parked[--w->parked_count];
+    }
+    answers_push(w);
 }
 
 /* Nothing to store: writes watermarks, looks whether a database that was away is back. */
@@ -435,28 +526,51 @@ static void idle(struct writer *w)
         database_is_down(w, &e);
 }
 
+static void abandon_all(struct writer *w)
+{
+    intake(w);
+    for (size_t i = 0; i < w->parked_count; i++)
+        while (w->parked[i].items.first != NULL)
+            list_put(&w->waiting, list_pop(&w->parked[i].items));
+    while (w->waiting.first != NULL) {
+        struct item *item = list_pop(&w->waiting);
+        abandon(w, &item, 1);
+    }
+    answers_push(w);
+}
+
+static bool anything_waits(const struct writer *w)
+{
+    return w->waiting.first != NULL || w->parked_count > 0 || !queue_empty(w->items);
+}
+
+/* Stores what there is; false when there was nothing to store. */
+static bool one_turn(struct writer *w)
+{
+    intake(w);
+    size_t count = compose(w, &w->waiting, true);
+    answers_push(w);
+    store_group(w, w->batch, count);
+    if (w->parked_count > 0)
+        retry_parked(w);
+    return count > 0 || w->waiting.first != NULL;
+}
+
 static void *writer_run(void *context)
 {
     struct writer *w = context;
     for (;;) {
-        intake(w);
-        size_t count = compose(w);
-        answers_push(w);
-        if (count > 0) {
-            store_group(w, w->batch, count);
-            if (queue_empty(w->items) && w->waiting_first == NULL)
-                idle(w);
-            continue;
-        }
-        if (w->waiting_first != NULL)
-            continue;
-        if (atomic_load(&w->stopping) && queue_empty(w->items))
+        bool busy = one_turn(w);
+        if (atomic_load(&w->stopping) && (!anything_waits(w) || out_of_time(w)))
             break;
-        int64_t waited_from_ns = clock_mono_ns();
-        queue_wait(w->items, waited_from_ns + IDLE_NS);
-        if (queue_empty(w->items) && !atomic_load(&w->stopping))
+        if (busy && anything_waits(w))
+            continue;
+        if (!busy)
+            queue_wait(w->items, clock_mono_ns() + (w->parked_count > 0 ? PAUSE_MS * NS_PER_MS : IDLE_NS));
+        if (!anything_waits(w) && !atomic_load(&w->stopping))
             idle(w);
     }
+    abandon_all(w);
     if (w->abandoned > 0)
         log_error("writer",
                   "%zu accepted messages were not stored before the end: their senders have no answer",
@@ -491,7 +605,8 @@ static struct writer *writer_make(const struct config *config)
     struct writer *w = mem_zalloc(1, sizeof *w);
     w->config = config;
     w->store_config = *config;
-    w->store_config.lock_timeout_ms = config->lock_timeout_ms / 4 > 0 ? config->lock_timeout_ms / 4 : 1;
+    w->store_config.lock_timeout_ms =
+        config->lock_timeout_ms / LOCK_TRIES > 0 ? config->lock_timeout_ms / LOCK_TRIES : 1;
     w->store = store_create(&w->store_config);
     w->items = queue_create((size_t)config->queue_messages_max, (size_t)config->queue_bytes_max);
     w->commit_ns = config->database_timeout_ms * NS_PER_MS * 3 / 4;

@@ -339,6 +339,33 @@ static void a_locked_room_costs_only_itself(void **state)
     assert_true(writer_database_up(writer)); /* a lock is no outage */
 }
 
+static void lock(uint8_t room, bool locked)
+{
+    pthread_mutex_lock(&db.lock);
+    db.locked[room] = locked;
+    pthread_mutex_unlock(&db.lock);
+}
+
+static void a_room_unlocked_in_time_loses_nothing(void **state)
+{
+    (void)state;
+    config.lock_timeout_ms = 60000;
+    lock(2, true);
+    submit(2, "locked-1", "x");
+    wait_for_calls(1);
+    submit(2, "locked-2", "x");
+    submit(1, "free", "x");
+    expect(RESULT_STORED, 1, "", "\"free\"");
+    submit(2, "locked-3", "x");
+    submit(1, "free-2", "x");
+    expect(RESULT_STORED, 2, "", "\"free-2\"");
+    lock(2, false);
+    expect(RESULT_STORED, 3, "", "\"locked-1\"");
+    expect(RESULT_STORED, 4, "", "\"locked-2\"");
+    expect(RESULT_STORED, 5, "", "\"locked-3\"");
+    config.lock_timeout_ms = 200;
+}
+
 static void away_is_told_in_time(void **state)
 {
     (void)state;
@@ -466,6 +493,7 @@ int main(void)
         TEST(bad_json_costs_only_itself),
         TEST(poison_is_found_by_halving),
         TEST(a_locked_room_costs_only_itself),
+        TEST(a_room_unlocked_in_time_loses_nothing),
         TEST(away_is_told_in_time),
         TEST(uncertain_is_never_called_rejected),
         TEST(full_queue_refuses),
