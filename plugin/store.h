@@ -45,10 +45,10 @@ struct store_item {
 int store_batch(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
                 struct error *e);
 
-/* Writes the senders' own read watermarks (to send is to have read), which store_batch only remembers: when the
- * last write was a second ago or more, else it does nothing. To be called after a batch's acks are on their way,
- * and about once a second while there are none. Nothing is lost when it fails: it is tried again, and after a
- * crash the newest messages tell. 0, or -1 as store_batch. */
+/* Writes the senders' own read watermarks (to send is to have read), which store_batch only remembers: when
+ * the last write was a second ago or more, else it does nothing. To be called after a batch's acks are on
+ * their way, and about once a second while there are none. Nothing is lost when it fails: it is tried again,
+ * and after a crash the newest messages tell. 0, or -1 as store_batch. */
 int store_flush(struct store *store, int64_t deadline_ns, struct error *e);
 
 struct store *store_create(const struct config *config);
