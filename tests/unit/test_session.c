@@ -1,6 +1,6 @@
 /* Engine.IO sessions: handshake, polling, WebSocket, upgrade, heartbeat, limits and every error code. */
 #include "bridge/engine.h"
-#include "fake_ports.h"
+#include "tests/unit/fake_ports.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* WebSocket frames: whole, in pieces, fragmented, and everything that must end the connection. */
 #include "core/digest.h"
-#include "fake_ports.h"
+#include "tests/unit/fake_ports.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
