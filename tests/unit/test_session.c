@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -106,8 +107,7 @@ static void open_polling(struct world *w)
     ask(w, &r, "GET", "EIO=4&transport=polling", NULL);
     assert_int_equal(r.status, 200);
     assert_memory_equal(fake_body(&r), "0{\"sid\":\"", 9);
-    strcpy(w->query, "EIO=4&transport=polling&sid=");
-    strncat(w->query, fake_body(&r) + 9, SID_SIZE);
+    snprintf(w->query, sizeof w->query, "EIO=4&transport=polling&sid=%.*s", SID_SIZE, fake_body(&r) + 9);
     assert_string_equal(fake_body(&r) + 9 + SID_SIZE,
                         "\",\"upgrades\":[\"websocket\"],\"pingInterval\":25000,\"pingTimeout\":20000,"
                         "\"maxPayload\":1000}");
@@ -145,9 +145,9 @@ static struct fake_stream *open_websocket(struct world *w)
 
 static struct fake_stream *open_upgrade(struct world *w)
 {
-    char query[160] = "EIO=4&transport=websocket&sid=";
+    char query[160];
 
-    strcat(query, strstr(w->query, "sid=") + 4);
+    snprintf(query, sizeof query, "EIO=4&transport=websocket&%s", strstr(w->query, "sid="));
     return open_stream(w, query);
 }
 
