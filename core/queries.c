@@ -122,8 +122,8 @@ static int64_t cell_integer(const struct db_answer *answer, int row, enum messag
     return text != NULL ? strtoll(text, NULL, 10) : 0;
 }
 
-/* Seconds since 1970 with a fraction, as PostgreSQL prints a double; read by hand, for strtod takes longer than
- * all else that is done with a row. To the nearest millisecond. */
+/* Seconds since 1970 with a fraction, as PostgreSQL prints a double; read by hand, for strtod takes longer
+ * than all else that is done with a row. To the nearest millisecond. */
 static int64_t cell_ms(const struct db_answer *answer, int row, enum message_column column)
 {
     const char *text = cell(answer, row, column);
