@@ -1,7 +1,7 @@
 /* The statements of the REST API and the bridge.
  *
- * Rooms are printed by PostgreSQL, keys in the contract's order. Messages of a page leave it as columns and are
- * printed here: of 50 messages that costs a third of what PostgreSQL takes to print them.
+ * Rooms are printed by PostgreSQL, keys in the contract's order. Messages of a page leave it as columns and
+ * are printed here: of 50 messages that costs a third of what PostgreSQL takes to print them.
  *
  * Flow:   http handlers, bridge -> db_port.query.
  * Thread: any; constants. The port knows a statement by its address.
