@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import test, { after, before } from 'node:test';
 import { Stack } from './lib/stack.mjs';
+import { until } from './lib/events.mjs';
 
 const DOORS = ['mqtt', 'socket', 'rest'];
 let stack, alice, bob, carol, stranger;
@@ -71,9 +72,8 @@ test('a polling socket upgrades to WebSocket and loses nothing', { timeout: 30_0
     const room = await stack.room([alice, bob]);
     const receiver = await bob.socket({ room, transports: ['polling', 'websocket'] });
     const sender = await alice.socket({ room });
-    const upgraded = new Promise((resolve) => receiver.socket.io.engine.once('upgrade', resolve));
     for (let i = 1; i <= 50; i++) await sender.send(room, { content: `${i}` });
-    await upgraded;
+    await until('the upgrade', () => receiver.socket.io.engine.transport.name === 'websocket');
     const seen = await receiver.seen.count(50);
     assert.deepEqual(seen.map((m) => m.seq), Array.from({ length: 50 }, (_, i) => i + 1));
     await sender.close();
@@ -164,7 +164,7 @@ test('a stranger is told at SUBSCRIBE, receives nothing, and finds no room', { t
 
 test('nobody speaks as another, as the plugin, or leaves something retained', { timeout: 30_000 }, async () => {
     const room = await stack.room([alice, bob]);
-    const receiver = await bob.mqtt({ room, subscribe: [`chat/v1/rooms/${room}/#`] });
+    const receiver = await bob.mqtt({ subscribe: [`chat/v1/rooms/${room}/#`] });
     const sender = await alice.mqtt({ protocolVersion: 5 });
     for (const topic of [`rooms/${room}/send/bob`, `rooms/${room}/messages`, `rooms/${room}/events`, 'users/bob/acks', 'nonsense']) {
         await assert.rejects(sender.client.publishAsync(`chat/v1/${topic}`, '{"content":"forged"}', { qos: 1 }), topic);
@@ -173,7 +173,7 @@ test('nobody speaks as another, as the plugin, or leaves something retained', { 
     await sender.client.publishAsync(`chat/v1/rooms/${room}/send/alice`, '{"content":"kept?"}', { qos: 1, retain: true });
     const kept = await receiver.seen.find((m) => m.content === 'kept?');
     assert.deepEqual(receiver.seen.items.map((m) => m.id), [answer.id, kept.id]);
-    const late = await bob.mqtt({ room, subscribe: [`chat/v1/rooms/${room}/#`] });
+    const late = await bob.mqtt({ subscribe: [`chat/v1/rooms/${room}/#`] });
     const third = await sender.send(room, { content: 'third' });
     await late.seen.find((m) => m.id === third.id);
     assert.deepEqual(late.seen.items.filter((m) => m.id !== third.id), [], 'nothing retained came');
@@ -274,9 +274,16 @@ test('a poison message costs only itself', { timeout: 30_000 }, async () => {
 
 test('a message is committed before anybody sees it', { timeout: 30_000 }, async () => {
     const room = await stack.room([alice, bob]);
-    const observer = await stack.postgres.connect();
+    // As many connections as looks under way; a delivery that finds none idle is not in the sample.
+    const observers = await Promise.all(Array.from({ length: 8 }, () => stack.postgres.connect()));
+    const idle = [...observers];
     const found = [];
-    const check = (message) => found.push(observer.query('SELECT seq FROM chat_messages WHERE id = $1', [message.id]));
+    const check = (message) => {
+        const observer = idle.pop();
+        if (!observer) return;
+        const look = observer.query('SELECT seq FROM chat_messages WHERE id = $1', [message.id]);
+        found.push(look.finally(() => idle.push(observer)));
+    };
     const byMqtt = await bob.mqtt({ room });
     byMqtt.client.on('message', (topic, payload) => topic.endsWith('/messages') && check(JSON.parse(payload)));
     const bySocket = await bob.socket({ room });
@@ -289,9 +296,9 @@ test('a message is committed before anybody sees it', { timeout: 30_000 }, async
     await byMqtt.seen.count(60);
     await bySocket.seen.count(60);
     const rows = await Promise.all(found);
-    assert(rows.length >= 180);
+    assert(rows.length >= 60, `a sample of ${rows.length}`);
     assert(rows.every(({ rowCount }) => rowCount === 1));
-    await observer.end();
+    for (const observer of observers) await observer.end();
     for (const door of [byMqtt, bySocket, sender]) await door.close();
 });
 

@@ -6,7 +6,8 @@ import { Stack } from './lib/stack.mjs';
 import { EventLog } from './lib/events.mjs';
 
 function run(tool, user, args) {
-    const child = spawn(tool, ['-p', `${user.stack.mqttPort}`, '-u', user.id, '-P', user.token, ...args]);
+    // By lines, also what -d says.
+    const child = spawn('stdbuf', ['-oL', tool, '-p', `${user.stack.mqttPort}`, '-u', user.id, '-P', user.token, ...args]);
     const lines = new EventLog(tool);
     let rest = '';
     for (const stream of [child.stdout, child.stderr]) {

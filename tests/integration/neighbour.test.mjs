@@ -23,8 +23,8 @@ function files() {
 // Connects, and keeps what comes in.
 async function device(stack, username, password) {
     const client = await connectMqtt(stack, { username, password, protocolVersion: 5 });
-    client.log = new EventLog(username);
-    client.on('message', (topic, payload) => client.log.push({ topic, text: payload.toString() }));
+    client.seen = new EventLog(username);
+    client.on('message', (topic, payload) => client.seen.push({ topic, text: payload.toString() }));
     return client;
 }
 
@@ -51,7 +51,7 @@ for (const outside of ['defer', 'allow']) {
             // The device's own topics go on as the acl_file says.
             assert(await granted(sensor, 'plant/#'));
             await sensor.publishAsync('plant/temperature', '21', { qos: 1 });
-            await sensor.log.find((m) => m.topic === 'plant/temperature');
+            await sensor.seen.find((m) => m.topic === 'plant/temperature');
 
             // Below the prefix no acl_file opens anything.
             assert(!(await granted(sensor, `chat/v1/rooms/${room}/messages`)));
@@ -61,12 +61,12 @@ for (const outside of ['defer', 'allow']) {
             // A user of Parlor outside the prefix: the acl_file decides, or all is open.
             assert(await granted(user, 'plant/temperature'));
             await sensor.publishAsync('plant/temperature', '22', { qos: 1 });
-            await user.log.find((m) => m.text === '22');
+            await user.seen.find((m) => m.text === '22');
             if (outside === 'defer') {
                 await assert.rejects(user.publishAsync('plant/temperature', '99', { qos: 1 }), 'read only by the acl_file');
             } else {
                 await user.publishAsync('plant/pressure', '1013', { qos: 1 });
-                await sensor.log.find((m) => m.topic === 'plant/pressure');
+                await sensor.seen.find((m) => m.topic === 'plant/pressure');
             }
             // And the chat works beside it.
             const receiver = await bob.mqtt({ room });
