@@ -12,7 +12,7 @@
 #define PING_TIMEOUT_MS    20000
 #define UPGRADE_TIMEOUT_MS 10000
 #define CONNECT_TIMEOUT_MS 45000
-#define PAYLOAD_MARGIN     1024 /* of a packet, around the payload that an event carries */
+#define PAYLOAD_FACTOR     2 /* of the limit of an event: up to here a larger one is answered, not cut off */
 
 struct bridge {
     struct ports ports;
@@ -46,7 +46,7 @@ struct bridge *bridge_create(const struct ports *ports)
     struct engine_options options = {.ping_interval_ms = PING_INTERVAL_MS,
                                      .ping_timeout_ms = PING_TIMEOUT_MS,
                                      .upgrade_timeout_ms = UPGRADE_TIMEOUT_MS,
-                                     .payload_max = (size_t)config->payload_bytes_max + PAYLOAD_MARGIN,
+                                     .payload_max = (size_t)config->payload_bytes_max * PAYLOAD_FACTOR,
                                      .unsent_max = (size_t)config->unsent_bytes_max,
                                      .sessions_max = (size_t)config->http_connections_max,
                                      .connects_per_s = config->limits ? config->connects_per_s : 0,
