@@ -24,6 +24,7 @@
 #include <sys/resource.h>
 #include <sysexits.h>
 
+#define API_PREFIX             "/api/v1/"
 #define POLLING_BODY_BYTES_MAX 1000000 /* what a Socket.IO client is told as maxPayload */
 #define FILES_KEPT             128     /* of the files that may be open: for all but clients */
 #define SHUTDOWN_MS            5000
@@ -51,27 +52,41 @@ struct service {
 
 /* ---- Requests. ---- */
 
-static void answer_going(struct request *request)
+static void answer_not_now(struct request *request, const char *word, const char *text)
 {
-    static const char body[] =
-        "{\"statusCode\":503,\"error\":\"Service Unavailable\",\"code\":\"shutting_down\","
-        "\"message\":\"The server is going down: try again in a moment.\"}";
+    static const char *const headers[] = {"Retry-After", "1", NULL};
+    struct buf body = {0};
+    buf_printf(&body,
+               "{\"statusCode\":503,\"error\":\"Service Unavailable\",\"code\":\"%s\",\"message\":\"%s\","
+               "\"requestId\":\"%s\"}",
+               word, text, request->request_id);
     struct reply reply = {.status = 503,
                           .content_type = "application/json; charset=utf-8",
-                          .body = body,
-                          .body_size = sizeof body - 1};
+                          .body = body.data,
+                          .body_size = body.size,
+                          .headers = headers};
     request->ops->answer(request, &reply);
+    buf_finish(&body);
+}
+
+/* Before it is known who is in which room, everybody would be a stranger everywhere. */
+static bool is_starting(const struct service *s, const struct request *request)
+{
+    return members_fresh_ns(s->members) == 0 &&
+           (bridge_serves(request->path) || strncmp(request->path, API_PREFIX, sizeof API_PREFIX - 1) == 0);
 }
 
 static void on_public_request(void *context, struct request *request)
 {
     struct service *s = context;
-    if (!bridge_serves(request->path))
+    if (is_starting(s, request))
+        answer_not_now(request, "starting", "The server is starting: try again in a moment.");
+    else if (!bridge_serves(request->path))
         http_request(s->http, request, false);
     else if (s->bridge)
         bridge_request(s->bridge, request);
     else
-        answer_going(request);
+        answer_not_now(request, "shutting_down", "The server is going down: try again in a moment.");
 }
 
 static void on_admin_request(void *context, struct request *request)
