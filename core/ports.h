@@ -141,6 +141,14 @@ struct broker_port {
     /* done(true) when plugin and service have applied membership `version`, done(false) after timeout_ms. */
     void (*barrier)(struct broker_port *port, int64_t version, int64_t timeout_ms, broker_barrier_fn done,
                     void *context);
+    /* Marks for a user how far it has read (or received): `payload` as on read/{user}. The answer's seq is
+     * the readSeq (deliveredSeq) that holds now; its message is the receipt as JSON. Repeated like a send. */
+    void (*mark)(struct broker_port *port, bool delivered, const struct broker_send *mark,
+                 broker_answer_fn done, void *context);
+    /* The user types, or no longer does; lost when the link is down. */
+    void (*typing)(struct broker_port *port, const struct uuid *room, const char *user, bool on);
+    /* The user has sockets here, or its last one has gone. Told again by the link after a reconnect. */
+    void (*online)(struct broker_port *port, const char *user, bool on);
     bool (*ready)(struct broker_port *port); /* linked, and the plugin reports a database */
 };
 
@@ -149,6 +157,15 @@ struct broker_events {
     void *self;
     void (*on_watched)(void *self, const struct uuid *room);
     void (*on_message)(void *self, const struct uuid *room, int64_t seq, const char *json, size_t size);
+    /* A user's watermarks in a watched room moved: the object of contract.md's receipts. */
+    void (*on_receipt)(void *self, const struct uuid *room, const char *user, int64_t read_seq,
+                       const char *json, size_t size);
+    /* What the outbox made known: to a room (user ""), or to one user (room may be zero). `topic` is
+     * "events", or "messages" for an edit or deletion, whose json is the message. */
+    void (*on_event)(void *self, const struct uuid *room, const char *user, const char *topic,
+                     const char *json, size_t size);
+    void (*on_typing)(void *self, const struct uuid *room, const char *user, bool on);
+    void (*on_presence)(void *self, const char *user, bool on, int64_t last_seen_ms);
     void (*on_lost)(void *self); /* messages may have been lost: fill every room */
 };
 

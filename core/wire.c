@@ -1,5 +1,6 @@
 /* One table says which fields a type has and in what order; writing and reading both walk it, so that they
  * cannot disagree. A field is a letter: q request, b boot, v version, s seq, d database_up, r room, u user,
+ * o on,
  * f fallback_id, w word with its error code, p payload. */
 #include "core/wire.h"
 
@@ -28,6 +29,26 @@ static const char *fields_of(unsigned type)
         return "qrsp";
     case WIRE_REJECTED:
         return "qwp";
+    case WIRE_READ:
+    case WIRE_DELIVERED:
+        return "qrup";
+    case WIRE_TYPING:
+    case WIRE_TYPED:
+        return "ruo";
+    case WIRE_ONLINE:
+        return "uo";
+    case WIRE_REPLY:
+        return "uwp";
+    case WIRE_RECEIPT:
+        return "qrsup";
+    case WIRE_EVENT:
+        return "ruvwp";
+    case WIRE_PRESENCE:
+        return "uos";
+    case WIRE_API:
+        return "usvwp";
+    case WIRE_METRICS:
+        return "p";
     default:
         return NULL;
     }
@@ -71,6 +92,9 @@ static void put_field(struct buf *b, char field, const struct wire_record *recor
         break;
     case 'd':
         put_number(b, record->database_up, 1);
+        break;
+    case 'o':
+        put_number(b, record->on, 1);
         break;
     case 'r':
         buf_put(b, record->room.bytes, sizeof(record->room.bytes));
@@ -172,6 +196,9 @@ static void take_field(struct cursor *c, char field, struct wire_record *out)
         break;
     case 'd':
         out->database_up = take_number(c, 1) != 0;
+        break;
+    case 'o':
+        out->on = take_number(c, 1) != 0;
         break;
     case 'r':
         bytes = take(c, sizeof(out->room.bytes));

@@ -31,14 +31,30 @@ enum wire_type {
     WIRE_SEND,      /* request, room, user, fallback_id, payload: a user's message, as on send/{user} */
     WIRE_WATCH,     /* room: send its messages; answered by WATCHED */
     WIRE_UNWATCH,   /* room */
+    WIRE_READ,      /* request, room, user, payload: as on read/{user}; answered by RECEIPT or REJECTED */
+    WIRE_DELIVERED, /* request, room, user, payload: as on delivered/{user}; answered likewise */
+    WIRE_TYPING,    /* room, user, on: as on typing/{user}; not answered */
+    WIRE_ONLINE,    /* user, on: whether the user has a socket at this node; all again after a HELLO */
+    WIRE_REPLY,     /* user, word (the requestId), payload: for users/{user}/replies/{requestId} */
     /* plugin to parlord */
     WIRE_STATE = 64, /* boot (of the plugin), version (of its members), database_up; at each change and once a
                         second */
     WIRE_WATCHED,    /* room: its messages from here on come */
     WIRE_MESSAGE,    /* request (of the SEND of this node that it answers, else 0), room, seq, payload: the
                         message */
-    WIRE_STORED,  /* request, room, seq, payload: the answer to a replay, or for a room that is not watched */
-    WIRE_REJECTED /* request, word, payload (text): the answer to a refused SEND */
+    WIRE_STORED, /* request, room, seq, payload: the answer to a replay, or for a room that is not watched */
+    WIRE_REJECTED, /* request, word, payload (text): the answer to a refused SEND, READ or DELIVERED */
+    WIRE_RECEIPT,  /* request (else 0), room, seq (readSeq), user, payload: watermarks of a user in a watched
+                      room, the object of contract.md's receipts; an answer comes also when nothing moved */
+    WIRE_EVENT,    /* room (zero: none), user ("": the room's members), version, word (topic's last level:
+                      events or messages), payload: what the outbox made known; room events go to nodes that
+                      watch the room, a user's to all */
+    WIRE_TYPED,    /* room, user, on: somebody in a watched room types, at any door */
+    WIRE_PRESENCE, /* user, on, seq (lastSeenAt, ms since 1970): to all nodes at each change, and every online
+                      user after a HELLO */
+    WIRE_API,    /* user, seq (enum role), version (expires_at_s), word (the requestId), payload: a request by
+                    the api topic; answered by REPLY */
+    WIRE_METRICS /* payload: the plugin's metrics as Prometheus text, every few seconds */
 };
 
 /* One record, read or to be written; fields that its type does not have are zero. */
@@ -48,6 +64,7 @@ struct wire_record {
     uint64_t boot;
     int64_t version, seq;
     bool database_up;
+    bool on;
     struct uuid room;
     const char *user; /* not zero-terminated */
     size_t user_size;
