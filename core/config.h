@@ -50,6 +50,8 @@ struct config {
     int64_t lock_timeout_ms;     /* 1000: a room's row locked longer costs its messages `rejected: busy` */
     int64_t database_timeout_ms; /* 2000: no answer to a commit for so long means that the database hangs */
     int64_t members_stale_s;     /* 30: a mirror not refreshed for so long is closed for new grants */
+    int64_t presence_grace_ms;   /* 5000: offline when no connection came back for so long */
+    int64_t presence_room_max;   /* 500: larger rooms have neither typing nor presence */
     /* service */
     char *http_address;           /* 127.0.0.1 */
     int64_t http_port;            /* 3000 */

@@ -214,6 +214,10 @@ const struct config_key config_keys[] = {
      .help = "A database that does not answer for so long counts as hung; the connection is made anew."},
     {NUMBER(members_stale_s, 30, 2, DAY_S),
      .help = "Membership that could not be refreshed for so long gives no new subscriptions."},
+    {NUMBER(presence_grace_ms, 5000, 0, 600000),
+     .help = "A user whose last connection has gone is offline after so long, unless one comes back."},
+    {NUMBER(presence_room_max, 500, 0, 100000),
+     .help = "Rooms with more participants have neither typing nor presence."},
 
     {TEXT(http_address, "127.0.0.1"), .section = "Service", .check = check_address,
      .help =

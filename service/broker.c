@@ -4,6 +4,7 @@
 #include "core/topic.h"
 #include "core/wire.h"
 #include "service/link.h"
+#include "service/onlines.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,10 +18,11 @@
 #define NS_PER_MS     1000000
 #define CLIENT_ID_MAX 160
 
-/* A send without an answer. */
+/* A send or a mark without an answer. */
 struct send {
     struct send *next, *previous; /* in the order of their making */
     struct send *next_hashed;
+    enum wire_type type; /* SEND, READ or DELIVERED */
     uint64_t request;
     struct uuid room;
     int64_t made_ns;
@@ -77,6 +79,14 @@ struct broker {
     struct watch **watches;
     size_t watch_count, watch_buckets;
     struct barrier *barriers;
+    struct onlines *here;   /* users with sockets at this node */
+    struct onlines *online; /* at any door, as the plugin told; named in the round of the last HELLO */
+    uint32_t round;
+    int64_t forget_ns; /* when those of older rounds are offline; 0: it was done */
+    bool acquainted;   /* the plugin has told once who is online */
+    broker_api_fn on_api;
+    void *api_context;
+    struct buf metrics;
 };
 
 static int64_t now_ns(struct broker *b)
@@ -157,7 +167,7 @@ static void put_send(struct broker *b, struct send *s)
         return;
     s->tries++;
     s->put_back = false;
-    put(b, &(struct wire_record){.type = WIRE_SEND,
+    put(b, &(struct wire_record){.type = s->type,
                                  .request = s->request,
                                  .room = s->room,
                                  .user = s->user,
@@ -193,18 +203,19 @@ static void fail_late(struct broker *b, struct send *s)
                   "the broker can't be reached: try again in a moment");
     else
         error_set(&s->error, ERROR_UNCERTAIN, "no_answer",
-                  "no answer in time: the message may or may not have been stored; the same clientMessageId "
-                  "finds out");
+                  s->type != WIRE_SEND ? "no answer in time: the mark may or may not have been stored"
+                                       : "no answer in time: the message may or may not have been stored; "
+                                         "the same clientMessageId finds out");
     fail_send(b, s);
 }
 
-static void on_send(struct broker_port *port, const struct broker_send *send, broker_answer_fn done,
-                    void *context)
+static void begin(struct broker *b, enum wire_type type, const struct broker_send *send,
+                  broker_answer_fn done, void *context)
 {
-    struct broker *b = (struct broker *)port;
     size_t user_size = strlen(send->user);
     struct send *s = mem_alloc(sizeof *s + user_size + send->payload_size);
-    *s = (struct send){.request = ++b->last_request,
+    *s = (struct send){.type = type,
+                       .request = ++b->last_request,
                        .room = send->room,
                        .made_ns = now_ns(b),
                        .done = done,
@@ -224,6 +235,18 @@ static void on_send(struct broker_port *port, const struct broker_send *send, br
     }
     error_set(&s->error, ERROR_UNAVAILABLE, "busy", "too many messages wait for their answer");
     fail_send(b, s);
+}
+
+static void on_send(struct broker_port *port, const struct broker_send *send, broker_answer_fn done,
+                    void *context)
+{
+    begin((struct broker *)port, WIRE_SEND, send, done, context);
+}
+
+static void on_mark(struct broker_port *port, bool delivered, const struct broker_send *mark,
+                    broker_answer_fn done, void *context)
+{
+    begin((struct broker *)port, delivered ? WIRE_DELIVERED : WIRE_READ, mark, done, context);
 }
 
 /* ---- Answers. ---- */
@@ -246,8 +269,9 @@ static void on_stored(struct broker *b, const struct wire_record *r)
 /* A resend may meet a limit, or a removal, that its first try did not: that says nothing of the first. */
 static bool says_nothing(const struct send *s, const struct error *e)
 {
-    return s->tries > 1 && (e->code == ERROR_LIMIT || e->code == ERROR_UNAVAILABLE ||
-                            e->code == ERROR_DENIED || e->code == ERROR_NOT_FOUND);
+    return s->type == WIRE_SEND && s->tries > 1 &&
+           (e->code == ERROR_LIMIT || e->code == ERROR_UNAVAILABLE || e->code == ERROR_DENIED ||
+            e->code == ERROR_NOT_FOUND);
 }
 
 static void on_rejected(struct broker *b, const struct wire_record *r)
@@ -361,6 +385,104 @@ static void on_message(struct broker *b, const struct wire_record *r)
         on_stored(b, r);
 }
 
+/* Is the room watched, so that its events are for the bridge? */
+static bool is_watched(struct broker *b, const struct uuid *room)
+{
+    const struct watch *w = *find_watch(b, room);
+    return w && w->wanted && b->events;
+}
+
+static void copy_user(char out[USER_ID_MAX + 1], const struct wire_record *r)
+{
+    size_t size = r->user_size <= USER_ID_MAX ? r->user_size : USER_ID_MAX;
+    memcpy(out, r->user ? r->user : "", size);
+    out[size] = '\0';
+}
+
+static void on_receipt(struct broker *b, const struct wire_record *r)
+{
+    char user[USER_ID_MAX + 1];
+    copy_user(user, r);
+    if (is_watched(b, &r->room) && b->events->on_receipt)
+        b->events->on_receipt(b->events->self, &r->room, user, r->seq, r->payload, r->payload_size);
+    if (r->request != 0)
+        on_stored(b, r);
+}
+
+static void on_event(struct broker *b, const struct wire_record *r)
+{
+    char user[USER_ID_MAX + 1], topic[UINT8_MAX + 1];
+    copy_user(user, r);
+    snprintf(topic, sizeof topic, "%.*s", (int)r->word_size, r->word);
+    if (b->events && b->events->on_event && (user[0] != '\0' || is_watched(b, &r->room)))
+        b->events->on_event(b->events->self, &r->room, user, topic, r->payload, r->payload_size);
+}
+
+static void on_typed(struct broker *b, const struct wire_record *r)
+{
+    char user[USER_ID_MAX + 1];
+    copy_user(user, r);
+    if (is_watched(b, &r->room) && b->events->on_typing)
+        b->events->on_typing(b->events->self, &r->room, user, r->on);
+}
+
+/* ---- Typing and presence. ---- */
+
+static void on_typing(struct broker_port *port, const struct uuid *room, const char *user, bool on)
+{
+    put((struct broker *)port,
+        &(struct wire_record){
+            .type = WIRE_TYPING, .room = *room, .user = user, .user_size = strlen(user), .on = on});
+}
+
+static void put_online(struct broker *b, const char *user, bool on)
+{
+    put(b, &(struct wire_record){.type = WIRE_ONLINE, .user = user, .user_size = strlen(user), .on = on});
+}
+
+static void put_here(void *context, const char *user)
+{
+    put_online(context, user, true);
+}
+
+static void on_online(struct broker_port *port, const char *user, bool on)
+{
+    struct broker *b = (struct broker *)port;
+    size_t size = strlen(user);
+    if (on ? onlines_add(b->here, user, size, 0) : onlines_remove(b->here, user, size))
+        put_online(b, user, on);
+}
+
+static void tell_presence(struct broker *b, const char *user, bool on, int64_t last_seen_ms)
+{
+    if (b->events && b->events->on_presence)
+        b->events->on_presence(b->events->self, user, on, last_seen_ms);
+}
+
+/* Changes are told once. Who is online when this process begins is no change. */
+static void on_presence(struct broker *b, const struct wire_record *r)
+{
+    char user[USER_ID_MAX + 1];
+    copy_user(user, r);
+    bool changed = r->on ? onlines_add(b->online, user, strlen(user), b->round)
+                         : onlines_remove(b->online, user, strlen(user));
+    if (changed && b->acquainted)
+        tell_presence(b, user, r->on, r->seq);
+}
+
+/* Whoever the plugin has not named since the last HELLO went away while the link was down. They get some time
+ * to come back: after a restart of the broker all its clients are away for a moment. */
+static void forget_absent(struct broker *b)
+{
+    if (b->forget_ns == 0 || now_ns(b) < b->forget_ns || b->phase != PHASE_LINKED)
+        return;
+    b->forget_ns = 0;
+    struct clock_port *clock = loop_clock(b->loop);
+    char user[USER_ID_MAX + 1];
+    while (onlines_take_stale(b->online, b->round, user))
+        tell_presence(b, user, false, clock->wall_ms(clock));
+}
+
 /* ---- Barriers. ---- */
 
 static void check_barriers(struct broker *b)
@@ -443,6 +565,9 @@ static void greet(struct broker *b)
             at = &(*at)->next;
         }
     }
+    b->round++;
+    b->forget_ns = 0;
+    onlines_each(b->here, put_here, b);
     for (struct send *s = b->first; s; s = s->next)
         put_send(b, s);
 }
@@ -461,13 +586,23 @@ static void on_down(void *self)
     buf_clear(&b->packet);
 }
 
+/* The first one after a HELLO stands behind the names of all who are online. */
+static void on_state(struct broker *b, const struct wire_record *r)
+{
+    bool first = b->plugin_version < 0;
+    b->plugin_version = r->version;
+    b->database_up = r->database_up;
+    if (first)
+        b->forget_ns = now_ns(b) + b->config->presence_grace_ms * NS_PER_MS;
+    b->acquainted = true;
+    check_barriers(b);
+}
+
 static void on_record(struct broker *b, const struct wire_record *r)
 {
     switch (r->type) {
     case WIRE_STATE:
-        b->plugin_version = r->version;
-        b->database_up = r->database_up;
-        check_barriers(b);
+        on_state(b, r);
         break;
     case WIRE_WATCHED:
         on_watched(b, &r->room);
@@ -480,6 +615,26 @@ static void on_record(struct broker *b, const struct wire_record *r)
         break;
     case WIRE_REJECTED:
         on_rejected(b, r);
+        break;
+    case WIRE_RECEIPT:
+        on_receipt(b, r);
+        break;
+    case WIRE_EVENT:
+        on_event(b, r);
+        break;
+    case WIRE_TYPED:
+        on_typed(b, r);
+        break;
+    case WIRE_PRESENCE:
+        on_presence(b, r);
+        break;
+    case WIRE_API:
+        if (b->on_api)
+            b->on_api(b->api_context, r);
+        break;
+    case WIRE_METRICS:
+        buf_clear(&b->metrics);
+        buf_put(&b->metrics, r->payload, r->payload_size);
         break;
     default:
         break;
@@ -566,6 +721,7 @@ static void on_tick(void *context)
     keep_awake(b);
     check_sends(b);
     check_link(b);
+    forget_absent(b);
 }
 
 static bool tell_failed(struct broker *b)
@@ -618,8 +774,14 @@ int broker_create(struct loop *loop, const struct config *config, struct token_k
                   const struct members *members, const char *node, struct broker **out, struct error *e)
 {
     struct broker *b = mem_zalloc(1, sizeof *b);
-    b->port = (struct broker_port){
-        .send = on_send, .watch = on_watch, .unwatch = on_unwatch, .barrier = on_barrier, .ready = on_ready};
+    b->port = (struct broker_port){.send = on_send,
+                                   .watch = on_watch,
+                                   .unwatch = on_unwatch,
+                                   .barrier = on_barrier,
+                                   .mark = on_mark,
+                                   .typing = on_typing,
+                                   .online = on_online,
+                                   .ready = on_ready};
     b->loop = loop;
     b->config = config;
     b->members = members;
@@ -630,6 +792,8 @@ int broker_create(struct loop *loop, const struct config *config, struct token_k
         free(b);
         return -1;
     }
+    b->here = onlines_create();
+    b->online = onlines_create();
     b->hook = (struct loop_hook){.fn = on_turn_end, .context = b};
     loop_add_hook(loop, &b->hook);
     struct clock_port *clock = loop_clock(loop);
@@ -659,6 +823,9 @@ void broker_destroy(struct broker **broker)
         while (b->watches[i])
             drop_watch(b, &b->watches[i]);
     free(b->watches);
+    onlines_destroy(&b->here);
+    onlines_destroy(&b->online);
+    buf_finish(&b->metrics);
     buf_finish(&b->packet);
     free(b);
 }
@@ -688,4 +855,32 @@ bool broker_linked(const struct broker *broker)
     struct clock_port *clock = loop_clock(broker->loop);
     return broker->phase == PHASE_LINKED &&
            clock->mono_ns(clock) - broker->heard_ns < BROKER_SILENT_MS * (int64_t)NS_PER_MS;
+}
+
+void broker_on_api(struct broker *broker, broker_api_fn fn, void *context)
+{
+    broker->on_api = fn;
+    broker->api_context = context;
+}
+
+void broker_reply(struct broker *broker, const char *user, const char *request_id, const char *payload,
+                  size_t size)
+{
+    put(broker, &(struct wire_record){.type = WIRE_REPLY,
+                                      .user = user,
+                                      .user_size = strlen(user),
+                                      .word = request_id,
+                                      .word_size = strlen(request_id),
+                                      .payload = payload,
+                                      .payload_size = size});
+}
+
+const char *broker_plugin_metrics(const struct broker *broker)
+{
+    return broker->metrics.size > 0 ? broker->metrics.data : "";
+}
+
+size_t broker_online(const struct broker *broker)
+{
+    return onlines_count(broker->online);
 }

@@ -28,6 +28,7 @@ struct kept { /* a record that the fake plugin got */
     uint64_t request;
     struct uuid room;
     char user[32], fallback_id[40], payload[64];
+    bool on;
     uint32_t packet;
 };
 
@@ -52,6 +53,7 @@ struct world {
     unsigned got_count, watched, messages, lost, order, barriers_true, barriers_false;
     unsigned last_message_order;
     int64_t last_seq;
+    char heard[512]; /* receipts, events, typing and presence, a line each */
 };
 
 static pid_t mosquitto_pid;
@@ -132,7 +134,8 @@ static void plugin_packet(void *self, const void *bytes, size_t size)
         if (r.type == WIRE_WATCH && uuid_equal(&r.room, &none))
             continue; /* what keeps paho awake */
         struct kept *k = &w->got[w->got_count++ % RECORDS_MAX];
-        *k = (struct kept){.type = r.type, .request = r.request, .room = r.room, .packet = reader.number};
+        *k = (struct kept){
+            .type = r.type, .request = r.request, .room = r.room, .packet = reader.number, .on = r.on};
         snprintf(k->user, sizeof k->user, "%.*s", (int)r.user_size, r.user ? r.user : "");
         snprintf(k->fallback_id, sizeof k->fallback_id, "%.*s", (int)r.fallback_id_size,
                  r.fallback_id ? r.fallback_id : "");
@@ -164,6 +167,37 @@ static void on_message(void *self, const struct uuid *room, int64_t seq, const c
     w->messages++;
     w->last_seq = seq;
     w->last_message_order = w->order++;
+}
+
+static void hear(struct world *w, const char *format, ...)
+{
+    size_t used = strlen(w->heard);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(w->heard + used, sizeof w->heard - used, format, arguments);
+    va_end(arguments);
+}
+
+static void on_receipt(void *self, const struct uuid *room, const char *user, int64_t read_seq,
+                       const char *json, size_t size)
+{
+    hear(self, "receipt %d %s %d %.*s\n", room->bytes[15], user, (int)read_seq, (int)size, json);
+}
+
+static void on_event(void *self, const struct uuid *room, const char *user, const char *topic,
+                     const char *json, size_t size)
+{
+    hear(self, "event %d '%s' %s %.*s\n", room->bytes[15], user, topic, (int)size, json);
+}
+
+static void on_typing(void *self, const struct uuid *room, const char *user, bool on)
+{
+    hear(self, "typing %d %s %d\n", room->bytes[15], user, on);
+}
+
+static void on_presence(void *self, const char *user, bool on, int64_t last_seen_ms)
+{
+    hear(self, "presence %s %d %s\n", user, on, last_seen_ms > 0 ? "seen" : "");
 }
 
 static void on_lost(void *self)
@@ -241,10 +275,17 @@ static int set_up(void **state)
     w->config = (struct config){.prefix = prefix,
                                 .broker_address = address,
                                 .broker_port = mosquitto_port,
-                                .answer_timeout_ms = 4000};
+                                .answer_timeout_ms = 4000,
+                                .presence_grace_ms = 300};
     w->members = members_create();
-    w->events = (struct broker_events){
-        .self = w, .on_watched = on_watched, .on_message = on_message, .on_lost = on_lost};
+    w->events = (struct broker_events){.self = w,
+                                       .on_watched = on_watched,
+                                       .on_message = on_message,
+                                       .on_receipt = on_receipt,
+                                       .on_event = on_event,
+                                       .on_typing = on_typing,
+                                       .on_presence = on_presence,
+                                       .on_lost = on_lost};
     assert_int_equal(loop_create(&w->loop, &e), 0);
     struct link_options options = {.address = address,
                                    .port = mosquitto_port,
@@ -516,6 +557,170 @@ static void barriers_wait_for_both(void **state)
     assert_int_equal(w->barriers_false, 2);
 }
 
+/* ---- Marks, events, typing, presence. ---- */
+
+static void a_mark_is_answered_by_its_receipt(void **state)
+{
+    struct world *w = *state;
+    struct broker_port *port = broker_port(w->broker);
+    struct told read = {0}, delivered = {0};
+    struct broker_send mark = {
+        .user = "ann", .room = room_of(1), .payload = "{\"seq\":4}", .payload_size = 9};
+    unsigned before = w->got_count;
+    port->mark(port, false, &mark, on_answer, &read);
+    port->mark(port, true, &mark, on_answer, &delivered);
+    TURN_UNTIL(w, w->got_count == before + 2);
+    assert_int_equal(w->got[before].type, WIRE_READ);
+    assert_int_equal(w->got[before + 1].type, WIRE_DELIVERED);
+    assert_string_equal(w->got[before].payload, "{\"seq\":4}");
+    struct wire_record answers[] = {
+        {.type = WIRE_RECEIPT,
+         .request = w->got[before].request,
+         .room = room_of(1),
+         .seq = 4,
+         .user = "ann",
+         .user_size = 3,
+         .payload = "{\"m\":4}",
+         .payload_size = 7},
+        {.type = WIRE_REJECTED,
+         .request = w->got[before + 1].request,
+         .word = "room_not_found",
+         .word_size = 14,
+         .error_code = ERROR_NOT_FOUND,
+         .payload = "no",
+         .payload_size = 2},
+    };
+    plugin_say(w, answers, 2);
+    TURN_UNTIL(w, read.done && delivered.done);
+    assert_true(read.stored);
+    assert_int_equal(read.seq, 4);
+    assert_string_equal(read.message, "{\"m\":4}");
+    assert_string_equal(delivered.error.word, "room_not_found");
+    assert_string_equal(w->heard, ""); /* the room is not watched */
+}
+
+static void a_mark_is_repeated_on_a_new_link(void **state)
+{
+    struct world *w = *state;
+    struct broker_port *port = broker_port(w->broker);
+    struct told told = {0};
+    port->mark(
+        port, false,
+        &(struct broker_send){.user = "ann", .room = room_of(1), .payload = "{\"seq\":4}", .payload_size = 9},
+        on_answer, &told);
+    TURN_UNTIL(w, count_got(w, WIRE_READ) == 1);
+    w->number_out += 5;
+    say_state(w, 5, true); /* packets were lost: all begins anew */
+    TURN_UNTIL(w, count_got(w, WIRE_READ) == 2);
+    /* What the second try is told is final: a mark may be made twice. */
+    plugin_say(w,
+               &(struct wire_record){.type = WIRE_REJECTED,
+                                     .request = last_got(w, WIRE_READ)->request,
+                                     .word = "room_not_found",
+                                     .word_size = 14,
+                                     .error_code = ERROR_NOT_FOUND,
+                                     .payload = "no",
+                                     .payload_size = 2},
+               1);
+    TURN_UNTIL(w, told.done);
+    assert_string_equal(told.error.word, "room_not_found");
+}
+
+static void what_happens_in_watched_rooms_is_told(void **state)
+{
+    struct world *w = *state;
+    struct broker_port *port = broker_port(w->broker);
+    struct uuid room = room_of(1);
+    port->watch(port, &room);
+    TURN_UNTIL(w, w->watched == 1);
+    struct wire_record records[] = {
+        {.type = WIRE_RECEIPT,
+         .room = room,
+         .seq = 3,
+         .user = "bob",
+         .user_size = 3,
+         .payload = "{}",
+         .payload_size = 2},
+        {.type = WIRE_EVENT,
+         .room = room,
+         .version = 5,
+         .word = "events",
+         .word_size = 6,
+         .payload = "{}",
+         .payload_size = 2},
+        {.type = WIRE_EVENT,
+         .room = room_of(2),
+         .word = "events",
+         .word_size = 6,
+         .payload = "{}",
+         .payload_size = 2},
+        {.type = WIRE_EVENT,
+         .user = "ann",
+         .user_size = 3,
+         .word = "events",
+         .word_size = 6,
+         .payload = "{}",
+         .payload_size = 2},
+        {.type = WIRE_TYPED, .room = room, .user = "bob", .user_size = 3, .on = true},
+        {.type = WIRE_TYPED, .room = room_of(2), .user = "bob", .user_size = 3, .on = true},
+        {.type = WIRE_PRESENCE, .user = "bob", .user_size = 3, .on = true, .seq = 1},
+    };
+    plugin_say(w, records, sizeof records / sizeof *records);
+    TURN_UNTIL(w, strstr(w->heard, "presence") != NULL);
+    assert_string_equal(w->heard, "receipt 1 bob 3 {}\n"
+                                  "event 1 '' events {}\n"
+                                  "event 0 'ann' events {}\n"
+                                  "typing 1 bob 1\n"
+                                  "presence bob 1 seen\n");
+    port->typing(port, &room, "ann", true);
+    TURN_UNTIL(w, count_got(w, WIRE_TYPING) == 1);
+    assert_string_equal(last_got(w, WIRE_TYPING)->user, "ann");
+    assert_true(last_got(w, WIRE_TYPING)->on);
+}
+
+static void who_is_here_is_told_again_after_a_hello(void **state)
+{
+    struct world *w = *state;
+    struct broker_port *port = broker_port(w->broker);
+    port->online(port, "ann", true);
+    port->online(port, "bob", true);
+    port->online(port, "bob", false);
+    TURN_UNTIL(w, count_got(w, WIRE_ONLINE) == 3);
+    assert_false(last_got(w, WIRE_ONLINE)->on);
+    w->number_out += 5;
+    say_state(w, 5, true);
+    TURN_UNTIL(w, count_got(w, WIRE_ONLINE) == 4);
+    assert_string_equal(last_got(w, WIRE_ONLINE)->user, "ann");
+    assert_true(last_got(w, WIRE_ONLINE)->on);
+}
+
+static void say_online(struct world *w, const char *user, bool on)
+{
+    plugin_say(
+        w, &(struct wire_record){.type = WIRE_PRESENCE, .user = user, .user_size = 3, .on = on, .seq = 7}, 1);
+}
+
+/* The same names after a new HELLO are no change; those not named again are offline after the grace. */
+static void presence_is_told_once(void **state)
+{
+    struct world *w = *state;
+    say_online(w, "ann", true);
+    say_online(w, "bob", true);
+    say_online(w, "ann", true);
+    TURN_UNTIL(w, strstr(w->heard, "bob") != NULL);
+    w->heard[0] = '\0';
+    unsigned hellos = count_got(w, WIRE_HELLO);
+    w->number_out += 5;
+    say_state(w, 5, true);
+    TURN_UNTIL(w, count_got(w, WIRE_HELLO) == hellos + 1);
+    say_online(w, "bob", true);
+    TURN_UNTIL(w, w->heard[0] != '\0');
+    assert_string_equal(w->heard, "presence ann 0 seen\n");
+    say_online(w, "bob", false);
+    TURN_UNTIL(w, strstr(w->heard, "bob") != NULL);
+    assert_int_equal(broker_online(w->broker), 0);
+}
+
 #define CASE(name, up) cmocka_unit_test_setup_teardown(name, up, tear_down)
 
 int main(void)
@@ -523,6 +728,11 @@ int main(void)
     snprintf(mosquitto_conf, sizeof mosquitto_conf, "/tmp/parlor-broker-%d.conf", (int)getpid());
     mosquitto_port = free_port();
     const struct CMUnitTest tests[] = {
+        CASE(a_mark_is_answered_by_its_receipt, set_up_linked),
+        CASE(a_mark_is_repeated_on_a_new_link, set_up_linked),
+        CASE(what_happens_in_watched_rooms_is_told, set_up_linked),
+        CASE(who_is_here_is_told_again_after_a_hello, set_up_linked),
+        CASE(presence_is_told_once, set_up_linked),
         CASE(a_turn_goes_in_one_packet, set_up_linked),
         CASE(messages_come_to_watched_rooms, set_up_linked),
         CASE(a_killed_broker_loses_nothing, set_up_linked),
