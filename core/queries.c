@@ -72,6 +72,16 @@ const char QUERY_ROOM_CREATE[] =
     "select outcome, room_id, version"
     " from parlor_room_create($1::uuid, $2, $3, $4, $5::text[], $6, $7::bigint, $8::bigint)";
 
+#define CHANGE(function, values)                                                                        \
+    "select c.outcome, c.version, (c.standing).room_type, (c.standing).asker_role,"                     \
+    " (c.standing).user_role, c.rev, c.participant from " function "($1::uuid, $2, $6" values           \
+    ", row($3, $4, $5)::parlor_standing) c"
+
+const char QUERY_PARTICIPANT_ADD[] = CHANGE("parlor_participant_add", ", $7, $8::bigint, $9::bigint");
+const char QUERY_PARTICIPANT_REMOVE[] = CHANGE("parlor_participant_remove", "");
+const char QUERY_PARTICIPANT_UPDATE[] = CHANGE("parlor_participant_update", ", $7");
+const char QUERY_ROOM_UPDATE[] = CHANGE("parlor_room_update", ", $7, $8, $9");
+
 /* Columns in the order of enum message_column. Times leave as numbers: printing one costs PostgreSQL seven times
  * as much. The room leads the order by name so that a plan for any values stays on the key. */
 #define MESSAGE_COLUMNS                                                                                 \

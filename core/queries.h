@@ -54,6 +54,17 @@ extern const char QUERY_ROOM_TYPE[];
  * NULL, rooms_max -> (outcome, room, version): see parlor_room_create in sql/. */
 extern const char QUERY_ROOM_CREATE[];
 
+/* Changes, each a function of sql/ of that name: room, asker, what its standing was seen as (the room's type, the
+ * asker's role and the user's role or NULL), user or NULL, then
+ *   add     role, participants_max, rooms_max
+ *   update  role
+ *   room    name or NULL, historyFrom or NULL, status or NULL
+ * -> (outcome, version, the standing found: three columns, rev of its event or NULL, participant as JSON). */
+extern const char QUERY_PARTICIPANT_ADD[];
+extern const char QUERY_PARTICIPANT_REMOVE[];
+extern const char QUERY_PARTICIPANT_UPDATE[];
+extern const char QUERY_ROOM_UPDATE[];
+
 /* room, user, seq, limit -> the messages below (falling) or above (rising) seq that the user may see, as
  * columns for the two functions below. No rows for one who is not in the room. */
 extern const char QUERY_PAGE_BEFORE[];

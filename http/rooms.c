@@ -5,6 +5,7 @@
 #include "core/config.h"
 #include "core/members.h"
 #include "core/queries.h"
+#include "http/change.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,14 @@ static void refuse_right(struct exchange *x, const struct verdict *verdict)
 {
     x->hint = rule_hint(verdict->rule);
     exchange_refuse_status(x, 403, "forbidden", "%s", rule_text(verdict->rule));
+}
+
+void rooms_refuse(struct exchange *x, const struct verdict *verdict)
+{
+    if (verdict->rule == RULE_NOT_MEMBER)
+        exchange_refuse_room(x);
+    else
+        refuse_right(x, verdict);
 }
 
 /* Of a room that the mirror does not have for this agent, the database says whether it is one to know of. */
@@ -362,4 +371,86 @@ void rooms_create(struct exchange *x)
     read_key(x, d);
     if (!exchange_refuse_problems(x))
         create(x, d);
+}
+
+/* ---- Its settings ---- */
+
+enum { SETTING_NAME, SETTING_HISTORY, SETTING_STATUS };
+
+static bool is_one_of(const char *text, const char *const *words)
+{
+    while (text != NULL && *words != NULL && strcmp(text, *words) != 0)
+        words++;
+    return text != NULL && *words != NULL;
+}
+
+/* null takes the name away, which the statement is told by an empty one. */
+static void read_new_name(struct exchange *x, struct change *c)
+{
+    const struct json *value = json_get(x->tree, "name");
+    if (json_kind(value) == JSON_ABSENT)
+        return;
+    const char *name = json_string(value);
+    size_t length = name != NULL ? characters(name) : 0;
+    if (json_kind(value) == JSON_NULL)
+        c->values[SETTING_NAME] = "";
+    else if (length < 1 || length > ROOM_NAME_MAX)
+        problems_add(&x->problems, "name must be null or a string of 1 to %d characters", ROOM_NAME_MAX);
+    else
+        c->values[SETTING_NAME] = name;
+}
+
+static void read_word(struct exchange *x, struct change *c, int setting, const char *name,
+                      const char *const *words, const char *said)
+{
+    const struct json *value = json_get(x->tree, name);
+    if (json_kind(value) == JSON_ABSENT)
+        return;
+    c->values[setting] = json_string(value);
+    if (!is_one_of(c->values[setting], words))
+        problems_add(&x->problems, "%s must be one of %s", name, said);
+}
+
+static bool may_update(struct exchange *x, struct change *c)
+{
+    static const enum operation operations[] = {
+        [SETTING_NAME] = OPERATION_RENAME,
+        [SETTING_HISTORY] = OPERATION_SET_HISTORY,
+        [SETTING_STATUS] = OPERATION_SET_STATUS,
+    };
+    for (int i = SETTING_NAME; i <= SETTING_STATUS; i++)
+        if (c->values[i] != NULL && !change_admit(x, c, operations[i], MEMBER_NONE))
+            return false;
+    return true;
+}
+
+static void on_updated(struct exchange *x, const struct change *c)
+{
+    (void)c;
+    const char *values[] = {x->id_text, x->who.user};
+    exchange_query(x, QUERY_ROOM, 2, values, on_room);
+}
+
+void rooms_update(struct exchange *x)
+{
+    static const char *const histories[] = {"start", "join", NULL};
+    static const char *const statuses[] = {"open", "assigned", "closed", NULL};
+    if (!exchange_body(x))
+        return;
+    struct change *c = exchange_alloc(x, sizeof *c);
+    exchange_id(x, 0, "id");
+    read_new_name(x, c);
+    read_word(x, c, SETTING_HISTORY, "historyFrom", histories, "start, join");
+    read_word(x, c, SETTING_STATUS, "status", statuses, "open, assigned, closed");
+    bool any = c->values[SETTING_NAME] != NULL || c->values[SETTING_HISTORY] != NULL ||
+               c->values[SETTING_STATUS] != NULL;
+    if (!any && x->problems.count == 0)
+        problems_add(&x->problems, "the body must have one of name, historyFrom, status");
+    if (exchange_refuse_problems(x))
+        return;
+    c->sql = QUERY_ROOM_UPDATE;
+    c->count = 3;
+    c->may = may_update;
+    c->done = on_updated;
+    change_run(x, c);
 }
