@@ -39,8 +39,9 @@ struct person {
     unsigned socket_count;
     uint32_t room_count, room_capacity;
     struct room_link *rooms;
-    uint32_t unready; /* of its rooms, those that can't pass messages yet */
-    int64_t full_ns;  /* rate of its events: when its bucket is full again */
+    uint32_t unready;   /* of its rooms, those that can't pass messages yet */
+    uint32_t announced; /* number of the last presence that it was told */
+    int64_t full_ns;    /* rate of its events: when its bucket is full again */
     size_t name_size;
     char name[];
 };

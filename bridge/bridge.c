@@ -62,10 +62,7 @@ struct bridge *bridge_create(const struct ports *ports)
                                        .on_disconnect = on_root_disconnect});
     b->chat = chat_create(ports, b->sockets);
     b->calls = call_sockets_create(ports, b->sockets);
-    b->events = (struct broker_events){.self = chat_audience(b->chat),
-                                       .on_watched = audience_on_watched,
-                                       .on_message = audience_on_message,
-                                       .on_lost = audience_on_lost};
+    b->events = chat_broker_events(b->chat);
     return b;
 }
 

@@ -39,12 +39,10 @@ static struct shared *message_frame(const struct uuid *room, const char *json, s
     return frame;
 }
 
-static void on_message(void *self, struct room *room, int64_t seq, const char *json, size_t size)
+void chat_deliver(struct chat *chat, struct room *room, int64_t seq, struct shared *frame)
 {
-    struct chat *chat = self;
     const struct person_link *persons;
     size_t count = room_persons(room, &persons);
-    struct shared *frame = message_frame(room_id(room), json, size);
 
     for (size_t i = 0; i < count; i++) {
         for (struct chat_socket *s = persons[i].person->sockets; s != NULL; s = s->next) {
@@ -54,7 +52,49 @@ static void on_message(void *self, struct room *room, int64_t seq, const char *j
             chat->stats.delivered++;
         }
     }
+}
+
+static void on_message(void *self, struct room *room, int64_t seq, const char *json, size_t size)
+{
+    struct shared *frame = message_frame(room_id(room), json, size);
+
+    chat_deliver(self, room, seq, frame);
     shared_drop(frame);
+}
+
+/* ---- Open rooms: no more than the user has rooms, for a removal closes the room. ---- */
+
+static struct uuid *find_open(const struct chat_socket *s, const struct uuid *room)
+{
+    for (uint32_t i = 0; i < s->open_count; i++) {
+        if (uuid_equal(&s->open[i], room))
+            return &s->open[i];
+    }
+    return NULL;
+}
+
+bool chat_is_open(const struct chat_socket *s, const struct uuid *room)
+{
+    return find_open(s, room) != NULL;
+}
+
+void chat_open_room(struct chat_socket *s, const struct uuid *room)
+{
+    if (find_open(s, room) != NULL)
+        return;
+    if (s->open_count == s->open_capacity) {
+        s->open_capacity = s->open_capacity == 0 ? 1 : s->open_capacity * 2;
+        s->open = mem_realloc(s->open, s->open_capacity * sizeof *s->open);
+    }
+    s->open[s->open_count++] = *room;
+}
+
+void chat_close_room(struct chat_socket *s, const struct uuid *room)
+{
+    struct uuid *open = find_open(s, room);
+
+    if (open != NULL)
+        *open = s->open[--s->open_count];
 }
 
 /* ---- Connecting. ---- */
@@ -128,7 +168,8 @@ static void on_connect(void *self, struct socket *socket, struct slice auth, con
     s->expires_at_s = token.expires_at_s;
     s->next = person->sockets;
     person->sockets = s;
-    person->socket_count++;
+    if (person->socket_count++ == 0)
+        chat->ports.broker->online(chat->ports.broker, person->name, true);
     chat->stats.sockets++;
     socket_set_holder(socket, s);
     if (person->unready == 0)
@@ -159,16 +200,21 @@ static void on_disconnect(void *self, struct socket *socket, enum session_end en
         chat->stats.slow++;
         log_warn("bridge", "a slow reader was closed user=%s", person->name);
     }
+    free(s->open);
     free(s);
-    if (--person->socket_count == 0)
-        audience_quit(chat->audience, person);
+    if (--person->socket_count > 0)
+        return;
+    chat->ports.broker->online(chat->ports.broker, person->name, false);
+    audience_quit(chat->audience, person);
 }
 
 void chat_member_removed(struct chat *chat, struct person *person, const struct uuid *room)
 {
     (void)chat;
-    for (struct chat_socket *s = person->sockets; s != NULL; s = s->next)
+    for (struct chat_socket *s = person->sockets; s != NULL; s = s->next) {
+        chat_close_room(s, room);
         join_cancel(s, room);
+    }
 }
 
 /* ---- Life. ---- */
@@ -179,6 +225,7 @@ struct chat *chat_create(const struct ports *ports, struct sockets *sockets)
 
     chat->ports = *ports;
     chat->sockets = sockets;
+    chat->recent = recent_create();
     chat->deadlines = deadlines_create(ports->clock, on_deadline, chat);
     chat->audience = audience_create(ports, &(struct audience_handlers){chat, on_message, on_ready});
     sockets_add(sockets, "/chat",
@@ -196,6 +243,8 @@ void chat_destroy(struct chat **chat)
     if (c == NULL)
         return;
     assert(c->stats.sockets == 0);
+    chat_forget_lookups(c);
+    recent_destroy(&c->recent);
     audience_destroy(&c->audience);
     deadlines_destroy(&c->deadlines);
     free(c);

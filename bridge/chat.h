@@ -21,6 +21,8 @@ struct chat *chat_create(const struct ports *ports, struct sockets *sockets);
 void chat_destroy(struct chat **chat);
 
 struct audience *chat_audience(struct chat *chat);
+/* What the link calls; valid as long as the chat. */
+struct broker_events chat_broker_events(struct chat *chat);
 /* The user has left the room, by the mirror: what its sockets have asked about the room is refused. */
 void chat_member_removed(struct chat *chat, struct person *person, const struct uuid *room);
 

@@ -165,6 +165,7 @@ static int join_chat(struct chat_socket *s, const struct asked *a, struct error 
         return error_set(e, ERROR_INVALID, "invalid_message", "afterSeq must be a whole number from 0.");
     if (chat_may(s, &a->room, OPERATION_READ, e) != 0)
         return -1;
+    chat_open_room(s, &a->room);
     join_begin(s, &a->event->ack, a->data, &a->room, seq, catches_up);
     return 0;
 }
@@ -173,7 +174,95 @@ static int leave_chat(struct chat_socket *s, const struct asked *a, struct error
 {
     if (chat_may(s, &a->room, OPERATION_READ, e) != 0)
         return -1;
+    chat_close_room(s, &a->room);
     chat_answer(s, &a->event->ack, (struct slice){NULL, 0});
+    return 0;
+}
+
+/* ---- typing_start, typing_stop. ---- */
+
+static int typing(struct chat_socket *s, const struct asked *a, bool on, struct error *e)
+{
+    struct broker_port *broker = s->chat->ports.broker;
+
+    if (chat_may(s, &a->room, OPERATION_SEND, e) != 0)
+        return -1;
+    broker->typing(broker, &a->room, s->person->name, on);
+    chat_answer(s, &a->event->ack, (struct slice){NULL, 0});
+    return 0;
+}
+
+static int typing_start(struct chat_socket *s, const struct asked *a, struct error *e)
+{
+    return typing(s, a, true, e);
+}
+
+static int typing_stop(struct chat_socket *s, const struct asked *a, struct error *e)
+{
+    return typing(s, a, false, e);
+}
+
+/* ---- mark_as_read. ---- */
+
+static void on_marked(void *context, const struct broker_answer *answer)
+{
+    struct question *q = context;
+    struct buf more = {0};
+
+    if (q->socket != NULL && answer->stored) {
+        buf_printf(&more, ",\"readSeq\":%lld", (long long)answer->seq);
+        chat_answer(q->socket, &q->ack, (struct slice){more.data, more.size});
+        buf_finish(&more);
+    } else if (!answer->stored) {
+        question_fail(q, &answer->error);
+    }
+    question_close(q);
+    free(q);
+}
+
+/* Appends the payload of read/{user} to out. */
+static int put_mark(struct buf *out, const struct json *object, struct error *e)
+{
+    const struct json *seq = json_get(object, "seq"), *id = json_get(object, "messageId");
+    bool has_seq = json_kind(seq) != JSON_ABSENT && json_kind(seq) != JSON_NULL;
+    bool has_id = json_kind(id) != JSON_ABSENT && json_kind(id) != JSON_NULL;
+    const char *text = json_string(id);
+    int64_t number = 0;
+    struct uuid message;
+
+    if (has_seq == has_id)
+        return error_set(e, ERROR_INVALID, "invalid_message", "Either messageId or seq must be given.");
+    if (has_seq && (!json_integer(seq, &number) || number < 0))
+        return error_set(e, ERROR_INVALID, "invalid_message", "seq must be a whole number from 0.");
+    if (has_id && (text == NULL || !uuid_parse(text, strlen(text), &message)))
+        return error_set(e, ERROR_INVALID, "invalid_message", "messageId must be the id of a message.");
+    if (has_seq) {
+        buf_printf(out, "{\"seq\":%lld}", (long long)number);
+    } else {
+        char canonical[UUID_TEXT_SIZE];
+
+        uuid_format(&message, canonical);
+        buf_printf(out, "{\"messageId\":\"%s\"}", canonical);
+    }
+    return 0;
+}
+
+static int mark_as_read(struct chat_socket *s, const struct asked *a, struct error *e)
+{
+    struct broker_port *broker = s->chat->ports.broker;
+    struct buf payload = {0};
+    struct question *q;
+
+    if (chat_may(s, &a->room, OPERATION_READ, e) != 0 || put_mark(&payload, a->object, e) != 0)
+        return -1;
+    q = mem_alloc(sizeof *q);
+    question_open(q, s, &a->event->ack, a->data, a->pattern);
+    broker->mark(
+        broker, false,
+        &(struct broker_send){
+            .user = s->person->name, .room = a->room, .payload = payload.data, .payload_size = payload.size},
+        on_marked, q);
+    buf_finish(&payload);
     return 0;
 }
 
@@ -185,7 +274,8 @@ typedef int (*handler_fn)(struct chat_socket *s, const struct asked *a, struct e
 static const struct {
     const char *name;
     handler_fn fn;
-} HANDLERS[] = {{"send_message", send_message}, {"join_chat", join_chat}, {"leave_chat", leave_chat}};
+} HANDLERS[] = {{"send_message", send_message}, {"mark_as_read", mark_as_read}, {"join_chat", join_chat},
+                {"leave_chat", leave_chat},     {"typing_start", typing_start}, {"typing_stop", typing_stop}};
 
 /* A user's events of all its sockets, by the rate of sends. */
 static bool within_rate(struct chat_socket *s)

@@ -1,5 +1,5 @@
-/* What chat.c (sockets and delivery), chat_events.c (what clients ask) and join.c (catching up) know of each
- * other.
+/* What chat.c (sockets and delivery), chat_live.c (what else happens in rooms), chat_events.c (what clients
+ * ask) and join.c (catching up) know of each other.
  *
  * Thread: the service's loop.
  * Owns:   a chat_socket its joins; a question outlives its socket, which it then no longer names. */
@@ -8,6 +8,8 @@
 
 #include "bridge/chat.h"
 #include "bridge/deadlines.h"
+#include "bridge/recent.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "core/token.h"
@@ -30,6 +32,8 @@ struct chat_socket {
     struct chat_socket *next; /* of the same person */
     struct question *questions;
     struct join *joins;
+    struct uuid *open; /* rooms that it has joined */
+    uint32_t open_count, open_capacity;
     struct deadline deadline; /* until CONNECT must be answered, then when the token expires */
     int64_t expires_at_s;
     uint8_t role; /* enum role */
@@ -42,7 +46,27 @@ struct chat {
     struct audience *audience;
     struct deadlines *deadlines;
     struct chat_stats stats;
+    struct recent *recent;
+    struct lookup *lookups; /* chat_live.c: receipts whose message is asked for */
+    size_t lookup_count;
+    uint32_t announcements; /* of presence, so far */
 };
+
+/* ---- chat.c ---- */
+
+#define CHAT_ALWAYS INT64_MAX /* a frame that one who catches up gets behind its answer in any case */
+
+/* The frame to every socket of the room; of a message, those who catch up get it by its seq. */
+void chat_deliver(struct chat *chat, struct room *room, int64_t seq, struct shared *frame);
+
+/* A socket that has joined a room hears who types in it. */
+void chat_open_room(struct chat_socket *s, const struct uuid *room);
+void chat_close_room(struct chat_socket *s, const struct uuid *room);
+bool chat_is_open(const struct chat_socket *s, const struct uuid *room);
+
+/* ---- chat_live.c ---- */
+
+void chat_forget_lookups(struct chat *chat); /* answers still to come go nowhere */
 
 /* ---- chat_events.c ---- */
 

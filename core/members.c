@@ -448,6 +448,12 @@ size_t members_each_user(const struct members *m, const struct uuid *room, membe
     return m->rooms[r].count;
 }
 
+size_t members_room_size(const struct members *m, const struct uuid *room)
+{
+    uint32_t r = find_room(m, room);
+    return r == 0 ? 0 : m->rooms[r].count;
+}
+
 void members_forget_user(struct members *m, const char *user, size_t user_size)
 {
     uint32_t u = find_user(m, user, user_size);

@@ -43,6 +43,7 @@ typedef void (*members_user_fn)(void *context, const char *user, enum member_rol
 size_t members_each_room(const struct members *m, const char *user, size_t user_size, members_room_fn fn,
                          void *context);
 size_t members_each_user(const struct members *m, const struct uuid *room, members_user_fn fn, void *context);
+size_t members_room_size(const struct members *m, const struct uuid *room); /* how many users are in it */
 
 void members_clear(struct members *m);
 void members_forget_user(struct members *m, const char *user, size_t user_size);

@@ -13,6 +13,8 @@ const char QUERY_MESSAGES_AFTER[] =
     " from chat_messages m where m.room_id = $1::uuid and m.seq > $2::bigint"
     " order by m.room_id, m.seq limit $3::bigint";
 
+const char QUERY_MESSAGE_ID[] = "select id from chat_messages where room_id = $1::uuid and seq = $2::bigint";
+
 #define PARTICIPANTS                                                                                    \
     "(select string_agg('{\"userId\":' || to_json(p.user_id) || ',\"role\":\"' || p.role"               \
     " || '\",\"joinedAt\":' || " SQL_TIME_JSON("p.joined_at") " || ',\"readSeq\":' || p.read_seq"       \

@@ -36,6 +36,9 @@
 /* room, after (seq), limit -> rows of (seq, message as JSON), in rising seq. */
 extern const char QUERY_MESSAGES_AFTER[];
 
+/* room, seq -> (id) of the message, or no row. */
+extern const char QUERY_MESSAGE_ID[];
+
 /* room, user -> no row when there is no such room, else one of (room as JSON as that user sees it, type, the
  * user's role or NULL, history_seq: it sees only messages past this one). One who is not in the room gets it
  * without lastMessage and with unreadCount 0; whether it may have it at all is the caller's to check. */

@@ -52,6 +52,7 @@ struct world {
     struct send sends[SENDS_MAX];
     int send_count;
     struct buf watches; /* +n and -n for room n */
+    struct buf said;    /* typing and online, a word each */
     struct fake_stream *streams[USERS_MAX];
     int stream_count;
 };
@@ -180,6 +181,34 @@ static inline void on_unwatch(struct broker_port *port, const struct uuid *room)
     buf_printf(&the_world->watches, "-%d", room->bytes[15]);
 }
 
+static inline void on_mark(struct broker_port *port, bool delivered, const struct broker_send *mark,
+                           broker_answer_fn done, void *context)
+{
+    assert_false(delivered);
+    on_send(port, mark, done, context);
+}
+
+static inline void on_type(struct broker_port *port, const struct uuid *room, const char *user, bool on)
+{
+    (void)port;
+    buf_printf(&the_world->said, "%s %s in %d\n", user, on ? "types" : "stops", room->bytes[15]);
+}
+
+static inline void on_online(struct broker_port *port, const char *user, bool on)
+{
+    (void)port;
+    buf_printf(&the_world->said, "%s is %s\n", user, on ? "here" : "gone");
+}
+
+static inline const char *said(struct world *w)
+{
+    static char text[256];
+
+    snprintf(text, sizeof text, "%s", w->said.data != NULL ? w->said.data : "");
+    buf_clear(&w->said);
+    return text;
+}
+
 static inline const char *watches(struct world *w)
 {
     static char text[256];
@@ -203,7 +232,12 @@ static inline int setup(void **state)
     w->config->connects_per_s = 0;
     fake_clock_init(&w->clock);
     w->db.query = on_query;
-    w->broker = (struct broker_port){.send = on_send, .watch = on_watch, .unwatch = on_unwatch};
+    w->broker = (struct broker_port){.send = on_send,
+                                     .watch = on_watch,
+                                     .unwatch = on_unwatch,
+                                     .mark = on_mark,
+                                     .typing = on_type,
+                                     .online = on_online};
     w->members = members_create();
     assert_int_equal(token_keys_create(w->config, &w->tokens, &e), 0);
     ports = (struct ports){w->config, &w->db, &w->broker, &w->clock.port, w->members, w->tokens};
@@ -229,6 +263,7 @@ static inline int teardown(void **state)
     token_keys_destroy(&w->tokens);
     config_destroy(&w->config);
     buf_finish(&w->watches);
+    buf_finish(&w->said);
     free(w);
     return 0;
 }
