@@ -7,6 +7,7 @@
 #include "http/health.h"
 #include "http/messages.h"
 #include "http/participants.h"
+#include "http/participants.h"
 #include "http/rate.h"
 #include "http/rooms.h"
 #include "http/router.h"
@@ -41,7 +42,12 @@ static const struct route routes[] = {
      participants_update, ROUTE_AUTH | ROUTE_JSON, no_params},
     {"POST", "/api/v1/chat/rooms/:id/participants", participants_add,
      ROUTE_AUTH | ROUTE_JSON, no_params},
+    {"PATCH", "/api/v1/chat/rooms/:id/participants/:userId/remove", participants_remove, ROUTE_AUTH, no_params},
+    {"PATCH", "/api/v1/chat/rooms/:id/participants/:userId", participants_update, ROUTE_AUTH | ROUTE_JSON,
+     no_params},
+    {"POST", "/api/v1/chat/rooms/:id/participants", participants_add, ROUTE_AUTH | ROUTE_JSON, no_params},
     {"GET", "/api/v1/chat/rooms/:id", rooms_get, ROUTE_AUTH, no_params},
+    {"PATCH", "/api/v1/chat/rooms/:id", rooms_update, ROUTE_AUTH | ROUTE_JSON, no_params},
     {"PATCH", "/api/v1/chat/rooms/:id", rooms_update, ROUTE_AUTH | ROUTE_JSON,
      no_params},
     {"GET", "/api/v1/chat/rooms", rooms_list, ROUTE_AUTH, room_list_params},
