@@ -55,6 +55,38 @@ static void send_message(struct plugin *p, const struct result *result)
     }
 }
 
+static struct wire_record receipt_record(const struct result *result, uint64_t request)
+{
+    return (struct wire_record){.type = WIRE_RECEIPT,
+                                .request = request,
+                                .room = result->room,
+                                .seq = result->seq,
+                                .user = result->user,
+                                .user_size = strlen(result->user),
+                                .payload = result->body,
+                                .payload_size = result->body_size};
+}
+
+/* Watermarks that moved: to the room, and without a request to the nodes that watch it. */
+static void send_receipt(struct plugin *p, const struct result *result)
+{
+    char topic[TOPIC_TEXT_MAX];
+    struct wire_record record = receipt_record(result, 0);
+    topic_format_room(topic, p->config->prefix, &result->room, TOPIC_ROOM_RECEIPTS, NULL);
+    plugin_publish(p, topic, result->body, result->body_size, 1);
+    for (struct node *node = p->nodes.list; node < p->nodes.list + NODES_MAX; node++)
+        if (node->used && node_watches(node, &result->room))
+            nodes_put(&p->nodes, node, &record);
+}
+
+static void answer_mark(struct plugin *p, const struct result *result)
+{
+    struct node *node = nodes_by_link(&p->nodes, result->link);
+    struct wire_record record = receipt_record(result, result->request);
+    if (node != NULL)
+        nodes_put(&p->nodes, node, &record);
+}
+
 static void send_answer(struct plugin *p, enum wire_type type, const struct result *result)
 {
     struct node *node = result->link == LINK_NONE ? NULL : nodes_by_link(&p->nodes, result->link);
@@ -74,6 +106,12 @@ static void send_result(struct plugin *p, const struct result *result)
     case RESULT_REJECTED:
         send_answer(p, WIRE_REJECTED, result);
         break;
+    case RESULT_RECEIPT:
+        send_receipt(p, result);
+        return;
+    case RESULT_MARKED:
+        answer_mark(p, result);
+        return;
     case RESULT_MEMBERS:
         membership_apply(p, result->batch);
         return;

@@ -26,6 +26,13 @@ static bool within_rate(struct plugin *p, const char *user, size_t size)
                                             p->config->sends_burst, clock_mono_ns());
 }
 
+/* Receipts come in swarms of their own: they have a bucket beside the messages'. */
+static bool within_marks(struct plugin *p, const char *user, size_t size)
+{
+    return !p->config->limits || rates_take(p->marks, bytes_hash(user, size), p->config->sends_per_s,
+                                            p->config->sends_burst, clock_mono_ns());
+}
+
 static const struct acl_refusal too_large = {ERROR_LIMIT, "payload_too_large",
                                              "the payload is larger than payload_bytes_max"};
 static const struct acl_refusal too_fast = {ERROR_LIMIT, "rate_limited",
@@ -74,6 +81,24 @@ static void on_send(struct plugin *p, const struct client *client, const struct 
         item_refuse(p, item, &busy);
 }
 
+static void on_mark(struct plugin *p, const struct client *client, const struct topic *topic,
+                    const struct mosquitto_evt_message *event)
+{
+    const struct topic_part *user = &topic->speaker;
+    if (event->payloadlen > RECEIPT_BYTES_MAX) {
+        ingress_refuse(p, client, topic, NULL, 0, &too_large);
+        return;
+    }
+    struct item *item = item_make(user->text, user->size, "", 0, event->payload, event->payloadlen);
+    item->kind = topic->kind == TOPIC_ROOM_READ ? ITEM_READ : ITEM_DELIVERED;
+    item->room = topic->id;
+    item->arrived_ns = clock_mono_ns();
+    if (!within_marks(p, user->text, user->size))
+        item_refuse(p, item, &too_fast);
+    else if (!writer_submit(p->writer, item))
+        item_refuse(p, item, &busy);
+}
+
 /* Typing passes straight through to the room; it is small, never retained, and not too often. */
 static int on_typing(struct plugin *p, const struct client *client, const struct topic *topic,
                      struct mosquitto_evt_message *event)
@@ -107,15 +132,20 @@ static void node_reject(struct plugin *p, struct node *node, uint64_t request,
 /* The rule for the same publish by the user itself. */
 static struct verdict may_send(const struct plugin *p, const struct wire_record *record, const char *user)
 {
+    enum topic_kind kind = record->type == WIRE_READ        ? TOPIC_ROOM_READ
+                           : record->type == WIRE_DELIVERED ? TOPIC_ROOM_DELIVERED
+                                                            : TOPIC_ROOM_SEND;
     struct topic topic = {
-        .kind = TOPIC_ROOM_SEND, .id = record->room, .speaker = {.text = user, .size = record->user_size}};
+        .kind = kind, .id = record->room, .speaker = {.text = user, .size = record->user_size}};
     struct subject who = {.user = user, .user_size = record->user_size, .role = ROLE_USER, .connected = true};
     return access_topic(&who, ACCESS_WRITE, &topic, p->members, p->stale);
 }
 
-static void on_node_send(struct plugin *p, struct node *node, const struct wire_record *record)
+/* SEND, READ or DELIVERED. */
+static void on_node_say(struct plugin *p, struct node *node, const struct wire_record *record)
 {
     char user[USER_ID_MAX + 1];
+    bool sends = record->type == WIRE_SEND;
     if (!user_id_valid(record->user, record->user_size)) {
         log_warn("ingress", "node %s speaks for a malformed user", node->name);
         node_reject(p, node, record->request, &not_served);
@@ -126,15 +156,16 @@ static void on_node_send(struct plugin *p, struct node *node, const struct wire_
     struct verdict verdict = may_send(p, record, user);
     if (!verdict.allowed) {
         struct acl_refusal refusal = acl_refusal(p, verdict.rule);
-        acl_log(p, user, node->name, "send", "", rule_name(verdict.rule));
+        acl_log(p, user, node->name, sends ? "send" : "receipt", "", rule_name(verdict.rule));
         node_reject(p, node, record->request, &refusal);
-    } else if (record->payload_size > (size_t)p->config->payload_bytes_max) {
+    } else if (record->payload_size > (sends ? (size_t)p->config->payload_bytes_max : RECEIPT_BYTES_MAX)) {
         node_reject(p, node, record->request, &too_large);
-    } else if (!within_rate(p, user, record->user_size)) {
+    } else if (sends ? !within_rate(p, user, record->user_size) : !within_marks(p, user, record->user_size)) {
         node_reject(p, node, record->request, &too_fast);
     } else {
         struct item *item = item_make(user, record->user_size, record->fallback_id, record->fallback_id_size,
                                       record->payload, record->payload_size);
+        item->kind = sends ? ITEM_SEND : record->type == WIRE_READ ? ITEM_READ : ITEM_DELIVERED;
         item->room = record->room;
         item->arrived_ns = clock_mono_ns();
         item->link = node->link;
@@ -167,8 +198,8 @@ static struct node *on_record(struct plugin *p, const struct client *client, con
             log_info("ingress", "node %s is linked", node->name);
     } else if (node == NULL) {
         log_warn("ingress", "client %s sent a record before its HELLO", client->id);
-    } else if (record->type == WIRE_SEND) {
-        on_node_send(p, node, record);
+    } else if (record->type == WIRE_SEND || record->type == WIRE_READ || record->type == WIRE_DELIVERED) {
+        on_node_say(p, node, record);
     } else if (record->type == WIRE_WATCH) {
         on_node_watch(p, node, record);
     } else if (record->type == WIRE_UNWATCH) {
@@ -225,6 +256,8 @@ int ingress_message(struct plugin *p, struct mosquitto_evt_message *event)
         break;
     case TOPIC_ROOM_READ:
     case TOPIC_ROOM_DELIVERED:
+        on_mark(p, client, topic, event);
+        break;
     case TOPIC_USER_API:
         ingress_refuse(p, client, topic, event->payload, event->payloadlen, &not_served);
         break;

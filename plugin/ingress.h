@@ -8,7 +8,8 @@
 #include "plugin/acl.h"
 #include "plugin/plugin.h"
 
-#define TYPING_BYTES_MAX 1024
+#define TYPING_BYTES_MAX  1024
+#define RECEIPT_BYTES_MAX 1024
 
 /* A broker_code. The event is changed in place when the message is consumed. */
 int ingress_message(struct plugin *p, struct mosquitto_evt_message *event);

@@ -13,8 +13,11 @@
 
 #define LINK_NONE 0 /* the sender is an MQTT client, answered on its acks topic */
 
+enum item_kind { ITEM_SEND, ITEM_READ, ITEM_DELIVERED };
+
 struct item {
     struct queue_node node;
+    enum item_kind kind;
     int64_t arrived_ns; /* clock_mono_ns */
     /* An item that was refused already comes only for its payload to be read and the refusal to be answered:
      * `word` is set then, and so is `text`; both are static. */
@@ -40,7 +43,14 @@ struct item *item_make(const char *user, size_t user_size, const char *fallback_
                        const void *payload, size_t payload_size);
 void item_destroy(struct item **item);
 
-enum result_kind { RESULT_STORED, RESULT_REPLAYED, RESULT_REJECTED, RESULT_MEMBERS };
+enum result_kind {
+    RESULT_STORED,
+    RESULT_REPLAYED,
+    RESULT_REJECTED,
+    RESULT_RECEIPT, /* watermarks moved: for the room */
+    RESULT_MARKED,  /* the answer to a parlord's READ or DELIVERED */
+    RESULT_MEMBERS
+};
 
 struct result {
     struct queue_node node;
@@ -52,7 +62,7 @@ struct result {
     enum error_code code;
     const char *user; /* the sender */
     const char *word; /* of a rejection */
-    const char *body; /* the message (stored, replayed) or the text of the rejection */
+    const char *body; /* the message (stored, replayed), the receipt, or the text of the rejection */
     size_t body_size;
     const char *ack; /* JSON for users/{user}/acks; empty when the sender is a parlord */
     size_t ack_size;

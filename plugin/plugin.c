@@ -178,6 +178,7 @@ static void make_parts(struct plugin *p)
     p->members = members_create();
     p->clients = clients_create(CLIENTS_OFFLINE_MAX);
     p->sends = rates_create(SEND_BUCKETS);
+    p->marks = rates_create(SEND_BUCKETS);
     p->typing = rates_create(TYPING_BUCKETS);
     p->connects = rates_create(CONNECT_BUCKETS);
     p->results = queue_create(0, 0); /* bounded by what ingress lets in */
@@ -225,6 +226,7 @@ static void plugin_destroy(struct plugin *p)
     queue_destroy(&p->results);
     nodes_finish(&p->nodes);
     rates_destroy(&p->sends);
+    rates_destroy(&p->marks);
     rates_destroy(&p->typing);
     rates_destroy(&p->connects);
     clients_destroy(&p->clients);

@@ -31,7 +31,7 @@ struct plugin {
     struct memberlog *memberlog;
     struct clients *clients;
     struct nodes nodes;
-    struct rates *sends, *typing, *connects;
+    struct rates *sends, *marks, *typing, *connects;
     struct queue *results;
     struct writer *writer;
     struct wake *wake;

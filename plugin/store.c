@@ -302,7 +302,8 @@ static int prepare_all(struct store *store, int64_t timeout_ms, struct error *e)
         const char *name, *sql;
     } statements[] = {{"fast_lock", SQL_FAST_LOCK},       {"fast_insert", SQL_FAST_INSERT},
                       {"careful_lock", SQL_CAREFUL_LOCK}, {"careful_insert", SQL_CAREFUL_INSERT},
-                      {"watermarks", SQL_WATERMARKS},     {"lost", SQL_LOST},
+                      {"watermarks", SQL_WATERMARKS},     {"marks_look", SQL_MARKS_LOOK},
+                      {"marks_move", SQL_MARKS_MOVE},     {"lost", SQL_LOST},
                       {"new_epoch", SQL_NEW_EPOCH}};
     struct buf sql = {0};
     buf_printf(&sql, SQL_SESSION, (long long)store->config->lock_timeout_ms,
@@ -462,6 +463,7 @@ void store_destroy(struct store **store)
     store_disconnect(s);
     PQclear(s->kept);
     batch_finish(&s->batch);
+    params_finish(&s->marks);
     watermarks_destroy(&s->own_reads);
     watermarks_destroy(&s->seen);
     free(s);

@@ -17,6 +17,7 @@ struct store {
     const struct config *config;
     PGconn *conn; /* in pipeline mode, unless NULL */
     struct batch batch;
+    struct params marks;
     PGresult *kept; /* holds the texts of replayed messages */
     unsigned careful_left;
     struct watermarks *own_reads; /* not yet written */

@@ -110,10 +110,44 @@ enum store_verdict {
 
 #define SQL_NEW_EPOCH "update chat_rooms set epoch = epoch + 1"
 
-/* Coalesced: rooms, users, and the newest message each sent; to send is to have read. */
+/* Coalesced: rooms, users, and the newest message each sent; to send is to have read, and received. */
 #define SQL_WATERMARKS                                                                                       \
-    "update chat_participants p set read_seq = i.seq from unnest($1::uuid[], $2::text[], $3::int8[]) "       \
-    "i (room_id, user_id, seq) where p.room_id = i.room_id and p.user_id = i.user_id and p.read_seq < i.seq"
+    "update chat_participants p set read_seq = i.seq, delivered_seq = greatest(p.delivered_seq, i.seq) "     \
+    "from unnest($1::uuid[], $2::text[], $3::int8[]) i (room_id, user_id, seq) "                             \
+    "where p.room_id = i.room_id and p.user_id = i.user_id and p.read_seq < i.seq"
+
+/* Rooms, users, and how far each has read and received, by seq (0 for none) and by message (null for none).
+ */
+#define SQL_MARKS                                                                                            \
+    "unnest($1::uuid[], $2::text[], $3::int8[], $4::uuid[], $5::int8[], $6::uuid[], $7::timestamptz[]) "     \
+    "with ordinality i (room_id, user_id, read_seq, read_id, delivered_seq, delivered_id, at, n)"
+/* By the id alone: with more conditions the planner would look through the room instead. */
+#define SQL_MARKED_MESSAGES                                                                                  \
+    "left join chat_messages rm on rm.id = i.read_id left join chat_messages dm on dm.id = i.delivered_id "
+#define SQL_READ_FOUND      "case when rm.room_id = i.room_id and rm.seq > o.history_seq then rm.seq end"
+#define SQL_DELIVERED_FOUND "case when dm.room_id = i.room_id and dm.seq > o.history_seq then dm.seq end"
+
+/* For each in its order: what holds (null for a stranger), and the seqs of the messages. */
+#define SQL_MARKS_LOOK                                                                                       \
+    "select o.read_seq, greatest(o.delivered_seq, o.read_seq), " SQL_READ_FOUND ", " SQL_DELIVERED_FOUND     \
+    " from " SQL_MARKS                                                                                       \
+    " left join chat_participants o on o.room_id = i.room_id and o.user_id = i.user_id " SQL_MARKED_MESSAGES \
+    "order by i.n"
+
+#define SQL_MARKS_MOVE                                                                                       \
+    "with moved as (update chat_participants p set read_seq = greatest(p.read_seq, w.read_to), "             \
+    "delivered_seq = greatest(p.delivered_seq, p.read_seq, w.delivered_to) "                                 \
+    "from (select i.n, i.room_id, i.user_id, i.at, o.read_seq as old_read, "                                 \
+    "least(r.last_seq, greatest(i.read_seq, " SQL_READ_FOUND ")) as read_to, "                               \
+    "least(r.last_seq, greatest(i.read_seq, i.delivered_seq, " SQL_READ_FOUND ", " SQL_DELIVERED_FOUND       \
+    ")) as delivered_to from " SQL_MARKS " join chat_rooms r on r.id = i.room_id "                           \
+    "join chat_participants o on o.room_id = i.room_id and o.user_id = i.user_id " SQL_MARKED_MESSAGES       \
+    ") w where p.room_id = w.room_id and p.user_id = w.user_id "                                             \
+    "and (p.read_seq < w.read_to or p.delivered_seq < w.delivered_to) "                                      \
+    "returning w.n, w.room_id, w.user_id, w.at, w.old_read, p.read_seq, p.delivered_seq), "                  \
+    "history as (insert into message_read_receipts (room_id, user_id, seq, at) "                             \
+    "select room_id, user_id, read_seq, at from moved where read_seq > old_read on conflict do nothing) "    \
+    "select n, read_seq, delivered_seq from moved"
 
 /* The same from the messages stored in the newest seconds: their ids begin with the milliseconds since 1970.
  */
@@ -122,7 +156,8 @@ enum store_verdict {
     "from chat_messages order by id desc limit 1), "                                                         \
     "since as (select (lpad(to_hex(ms - 5000), 12, '0') || '00000000000000000000')::uuid as id from "        \
     "newest) "                                                                                               \
-    "update chat_participants p set read_seq = i.seq from (select room_id, sender_id, max(seq) as seq "      \
+    "update chat_participants p set read_seq = i.seq, delivered_seq = greatest(p.delivered_seq, i.seq) "     \
+    "from (select room_id, sender_id, max(seq) as seq "                                                      \
     "from chat_messages where id >= (select id from since) group by room_id, sender_id) i "                  \
     "where p.room_id = i.room_id and p.user_id = i.sender_id and p.read_seq < i.seq"
 

@@ -19,6 +19,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "plugin/receipts.h"
 #include "plugin/store.h"
 
 #include <pthread.h>
@@ -65,6 +66,7 @@ struct writer {
     struct item_list waiting; /* oldest first */
     struct parked_room parked[PARKED_MAX];
     size_t parked_count;
+    struct receipts *receipts;
     struct item **batch;
     struct store_item *rows;
     uint64_t *seen; /* of the open batch: who sent what where */
@@ -201,6 +203,8 @@ static void intake(struct writer *w)
         node = node->next;
         if (item->word != NULL)
             reject_refused(w, item);
+        else if (item->kind != ITEM_SEND)
+            receipts_add(w->receipts, item);
         else
             list_put(&w->waiting, item);
     }
@@ -211,6 +215,37 @@ static void reject_aged(struct writer *w)
     int64_t now_ns = clock_mono_ns();
     while (w->waiting.first != NULL && now_ns - w->waiting.first->arrived_ns > QUEUED_TROUBLE_NS)
         reject_unavailable(w, list_pop(&w->waiting));
+}
+
+/* Receipts: given back by the collection of what was marked. */
+
+static void on_refused(void *self, struct item *item, const struct error *why)
+{
+    reject(self, item, why);
+}
+
+static void on_marked(void *self, struct item *item, const struct store_mark *mark, const struct buf *json)
+{
+    struct writer *w = self;
+    if (item->link != LINK_NONE) {
+        buf_clear(&w->ack);
+        struct result *result = result_make(RESULT_MARKED, item, "", json, &w->ack);
+        result->seq = mark->read_seq;
+        answers_add(w, result);
+    }
+    item_done(w, item);
+}
+
+static void on_moved(void *self, const struct item *item, const struct store_mark *mark,
+                     const struct buf *json)
+{
+    struct writer *w = self;
+    buf_clear(&w->ack);
+    struct result *result = result_make(RESULT_RECEIPT, item, "", json, &w->ack);
+    result->link = LINK_NONE;
+    result->request = 0;
+    result->seq = mark->read_seq;
+    answers_add(w, result);
 }
 
 /* Rooms that are busy. */
@@ -511,6 +546,30 @@ static void retry_parked(struct writer *w)
     answers_push(w);
 }
 
+/* Stores the receipts whose time has come. A busy one is no outage. */
+static void store_receipts(struct writer *w)
+{
+    struct error e = {0};
+    if (clock_mono_ns() < receipts_due_ns(w->receipts))
+        return;
+    if (receipts_store(w->receipts, w->store, commit_deadline(w), &e) == 0)
+        database_is_up(w);
+    else if (strcmp(e.word, "busy") != 0)
+        database_is_down(w, &e);
+    answers_push(w);
+}
+
+/* At the end: once more, then the rest is refused. */
+static void finish_receipts(struct writer *w)
+{
+    struct error e = {0};
+    if (!receipts_empty(w->receipts) && !out_of_time(w))
+        receipts_store(w->receipts, w->store, commit_deadline(w), &e);
+    error_set(&e, ERROR_UNAVAILABLE, "unavailable", "the broker is going down; send it again in a while");
+    receipts_refuse_all(w->receipts, &e);
+    answers_push(w);
+}
+
 /* Nothing to store: writes watermarks, looks whether a database that was away is back. */
 static void idle(struct writer *w)
 {
@@ -553,7 +612,15 @@ static bool one_turn(struct writer *w)
     store_group(w, w->batch, count);
     if (w->parked_count > 0)
         retry_parked(w);
+    store_receipts(w);
     return count > 0 || w->waiting.first != NULL;
+}
+
+/* When there is something to do, unless something comes before. */
+static int64_t wait_until(const struct writer *w)
+{
+    int64_t until_ns = clock_mono_ns() + (w->parked_count > 0 ? PAUSE_MS * NS_PER_MS : IDLE_NS);
+    return receipts_due_ns(w->receipts) < until_ns ? receipts_due_ns(w->receipts) : until_ns;
 }
 
 static void *writer_run(void *context)
@@ -566,10 +633,11 @@ static void *writer_run(void *context)
         if (busy && anything_waits(w))
             continue;
         if (!busy)
-            queue_wait(w->items, clock_mono_ns() + (w->parked_count > 0 ? PAUSE_MS * NS_PER_MS : IDLE_NS));
+            queue_wait(w->items, wait_until(w));
         if (!anything_waits(w) && !atomic_load(&w->stopping))
             idle(w);
     }
+    finish_receipts(w);
     abandon_all(w);
     if (w->abandoned > 0)
         log_error("writer",
@@ -591,6 +659,7 @@ static int start_thread(struct writer *w)
 static void writer_free(struct writer *w)
 {
     store_destroy(&w->store);
+    receipts_destroy(&w->receipts);
     queue_destroy(&w->items);
     buf_finish(&w->body);
     buf_finish(&w->ack);
@@ -618,6 +687,7 @@ static struct writer *writer_make(const struct config *config)
         w->seen_count *= 2;
     w->seen = mem_zalloc(w->seen_count, sizeof w->seen[0]);
     w->answers_end = &w->answers;
+    w->receipts = receipts_create(&(struct receipts_owner){w, on_refused, on_marked, on_moved});
     return w;
 }
 

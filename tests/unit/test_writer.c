@@ -2,6 +2,7 @@
  * hangs, refuses data or has a locked room. */
 #include "core/clock.h"
 #include "plugin/store.h"
+#include "plugin/store_marks.h"
 #include "plugin/writer.h"
 
 #include <pthread.h>
@@ -33,6 +34,9 @@ static struct {
     int64_t last_seq;
     char kept[64][CLIENT_MESSAGE_ID_MAX + 1]; /* clientMessageIds stored, with their seqs 1, 2, ... */
     const char *connect_word;
+    unsigned marks_calls;
+    size_t marks_rows;    /* of the last call */
+    int64_t read_of[256]; /* by the room's first byte: one user's watermark */
 } db = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 struct store *store_create(const struct config *config)
@@ -142,6 +146,37 @@ int store_batch(struct store *store, struct store_item *items, size_t count, int
     return ok;
 }
 
+/* Rooms 100 and up have no such user; a message's id is one of 7 messages by its first byte. */
+int store_marks(struct store *store, struct store_mark *marks, size_t count, int64_t at_ms,
+                int64_t deadline_ns, struct error *e)
+{
+    (void)store;
+    (void)at_ms;
+    (void)deadline_ns;
+    pthread_mutex_lock(&db.lock);
+    db.marks_calls++;
+    db.marks_rows = count;
+    pthread_cond_broadcast(&db.changed);
+    int ok = db.answer == ANSWER_AWAY ? error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away") : 0;
+    for (size_t i = 0; ok == 0 && i < count; i++)
+        if (db.locked[marks[i].room.bytes[0]])
+            ok = error_set(e, ERROR_UNAVAILABLE, "busy", "locked");
+    for (size_t i = 0; ok == 0 && i < count; i++) {
+        int64_t *held = &db.read_of[marks[i].room.bytes[0]], to = marks[i].read.seq;
+        marks[i].member = marks[i].room.bytes[0] < 100;
+        marks[i].read.missing = marks[i].read.has_message && marks[i].read.message.bytes[0] > 7;
+        if (marks[i].read.has_message && !marks[i].read.missing && marks[i].read.message.bytes[0] > to)
+            to = marks[i].read.message.bytes[0];
+        marks[i].moved = to > *held;
+        *held = to > *held ? to : *held;
+        marks[i].read_seq = marks[i].delivered_seq = *held;
+    }
+    if (ok == 0 && db.answer == ANSWER_UNCERTAIN_BUT_STORED)
+        ok = error_set(e, ERROR_UNCERTAIN, "uncertain", "no answer");
+    pthread_mutex_unlock(&db.lock);
+    return ok;
+}
+
 static void db_set(bool held, enum answer answer)
 {
     pthread_mutex_lock(&db.lock);
@@ -186,6 +221,8 @@ static int set_up(void **state)
     db.poison[0] = '\0';
     memset(db.locked, 0, sizeof db.locked);
     db.last_seq = 0;
+    db.marks_calls = 0;
+    memset(db.read_of, 0, sizeof db.read_of);
     db.connect_word = NULL;
     results = queue_create(0, 0);
     return writer_start(&config, 100, results, on_wake, NULL, &writer, NULL);
@@ -466,6 +503,108 @@ static void stop_does_not_wait_for_ever(void **state)
     assert_true(clock_mono_ns() - from_ns < 3000 * NS_PER_MS);
 }
 
+static void mark(uint8_t room, uint32_t link, uint64_t request, const char *payload)
+{
+    struct item *item = item_make("alice", 5, "", 0, payload, strlen(payload));
+    item->kind = ITEM_READ;
+    item->room.bytes[0] = room;
+    item->arrived_ns = clock_mono_ns();
+    item->link = link;
+    item->request = request;
+    assert_true(writer_submit(writer, item));
+}
+
+static void expect_receipt(enum result_kind kind, uint64_t request, int64_t seq, const char *in_body)
+{
+    struct result *result = next_result();
+    assert_int_equal(result->kind, kind);
+    assert_int_equal(result->request, request);
+    assert_int_equal(result->seq, seq);
+    assert_int_equal(result->ack_size, 0);
+    assert_non_null(strstr(result->body, in_body));
+    result_destroy(&result);
+}
+
+static void marks_of_a_moment_are_one_receipt(void **state)
+{
+    (void)state;
+    for (int seq = 1; seq <= 5; seq++) {
+        char payload[32];
+        snprintf(payload, sizeof payload, "{\"seq\":%d}", seq);
+        mark(1, 0, 0, payload);
+    }
+    mark(1, 9, 77, "{\"seq\":3}");
+    expect_receipt(RESULT_RECEIPT, 0, 5, "\"userId\":\"alice\",\"readSeq\":5,\"deliveredSeq\":5,\"at\":\"2");
+    expect_receipt(RESULT_MARKED, 77, 5, "\"readSeq\":5");
+    assert_int_equal(db.marks_calls, 1);
+    assert_int_equal(db.marks_rows, 1);
+    mark(1, 9, 78, "{\"seq\":2}"); /* nothing moves, and yet it is answered */
+    expect_receipt(RESULT_MARKED, 78, 5, "\"readSeq\":5");
+}
+
+static void bad_marks_are_rejected(void **state)
+{
+    (void)state;
+    const char *bad[] = {"",
+                         "5",
+                         "{}",
+                         "{\"seq\":-1}",
+                         "{\"seq\":1.5}",
+                         "{\"seq\":\"1\"}",
+                         "{\"seq\":1,\"messageId\":\"07000000-0000-7000-8000-000000000000\"}",
+                         "{\"messageId\":\"7\"}"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        mark(1, 0, 0, bad[i]);
+        expect(RESULT_REJECTED, 0, i == 0 ? "invalid_json" : "invalid_receipt", "\"status\":\"rejected\"");
+    }
+    mark(100, 0, 0, "{\"seq\":1,\"clientMessageId\":\"mine\"}");
+    expect(RESULT_REJECTED, 0, "room_not_found", "\"clientMessageId\":\"mine\"");
+}
+
+/* Two messages' ids of one user and room are two rounds; the unknown one is refused alone. */
+static void marks_by_message(void **state)
+{
+    (void)state;
+    mark(1, 9, 1, "{\"messageId\":\"06000000-0000-7000-8000-000000000000\"}");
+    mark(1, 9, 2, "{\"messageId\":\"63000000-0000-7000-8000-000000000000\"}");
+    mark(1, 9, 3, "{\"seq\":7}");
+    expect_receipt(RESULT_RECEIPT, 0, 6, "\"readSeq\":6");
+    expect_receipt(RESULT_MARKED, 1, 6, "\"readSeq\":6");
+    expect_receipt(RESULT_RECEIPT, 0, 7, "\"readSeq\":7");
+    struct result *result = next_result();
+    assert_int_equal(result->request, 2);
+    assert_string_equal(result->word, "message_not_found");
+    result_destroy(&result);
+    expect_receipt(RESULT_MARKED, 3, 7, "\"readSeq\":7");
+}
+
+static void a_locked_mark_costs_only_itself(void **state)
+{
+    (void)state;
+    db.locked[2] = true;
+    for (uint8_t room = 1; room <= 4; room++)
+        mark(room, 0, 0, "{\"seq\":1}");
+    for (int i = 0; i < 3; i++)
+        expect_receipt(RESULT_RECEIPT, 0, 1, "alice");
+    expect(RESULT_REJECTED, 0, "unavailable", "rejected");
+    assert_true(writer_database_up(writer));
+}
+
+/* Stored without an answer: the next try finds nothing to move, and the room is told all the same. */
+static void an_uncertain_mark_is_told(void **state)
+{
+    (void)state;
+    db_set(false, ANSWER_UNCERTAIN_BUT_STORED);
+    mark(1, 9, 5, "{\"seq\":4}");
+    pthread_mutex_lock(&db.lock);
+    while (db.marks_calls < 1)
+        pthread_cond_wait(&db.changed, &db.lock);
+    pthread_mutex_unlock(&db.lock);
+    db_set(false, ANSWER_OK);
+    expect_receipt(RESULT_RECEIPT, 0, 4, "\"readSeq\":4");
+    expect_receipt(RESULT_MARKED, 5, 4, "\"readSeq\":4");
+}
+
 static void refuses_a_database_of_another_schema(void **state)
 {
     (void)state;
@@ -500,6 +639,11 @@ int main(void)
         TEST(makes_or_takes_the_missing_id),
         TEST(stop_stores_what_was_accepted),
         TEST(stop_does_not_wait_for_ever),
+        TEST(marks_of_a_moment_are_one_receipt),
+        TEST(bad_marks_are_rejected),
+        TEST(marks_by_message),
+        TEST(a_locked_mark_costs_only_itself),
+        TEST(an_uncertain_mark_is_told),
         TEST(refuses_a_database_of_another_schema),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
