@@ -90,6 +90,11 @@ const char QUERY_ROOM_UPDATE[] = CHANGE("parlor_room_update", ", $7, $8, $9");
     "m.id, m.seq, m.sender_id, m.client_message_id, m.type, m.content, m.mentions, m.reply_to_id,"      \
     " m.attachments, m.rev, date_part('epoch', m.created_at), date_part('epoch', m.edited_at),"         \
     " date_part('epoch', m.deleted_at)"
+#define FOUND_COLUMNS                                                                                   \
+    "(s.found).id, (s.found).seq, (s.found).sender_id, (s.found).client_message_id, (s.found).type,"    \
+    " (s.found).content, (s.found).mentions, (s.found).reply_to_id, (s.found).attachments,"             \
+    " (s.found).rev, date_part('epoch', (s.found).created_at), date_part('epoch', (s.found).edited_at)," \
+    " date_part('epoch', (s.found).deleted_at)"
 #define HISTORY                                                                                         \
     "(select p.history_seq from chat_participants p where p.room_id = $1::uuid and p.user_id = $2)"
 
@@ -100,6 +105,49 @@ const char QUERY_PAGE_BEFORE[] =
 const char QUERY_PAGE_AFTER[] =
     "select " MESSAGE_COLUMNS " from chat_messages m where m.room_id = $1::uuid and m.seq > $3::bigint"
     " and m.seq > " HISTORY " order by m.room_id, m.seq limit $4::bigint";
+
+const char QUERY_SEARCH[] =
+    "select " FOUND_COLUMNS ", s.marked"
+    " from parlor_search($1::uuid, $2, $3, $4, $5::bigint, $6::bigint, $7) s";
+
+const char QUERY_SEARCH_FEED[] = "select parlor_search_feed($1::uuid, $2::bigint)";
+
+const char QUERY_MESSAGE_FACTS[] =
+    "select m.room_id, r.type, p.role, m.seq, m.sender_id, m.type, m.attachments is not null,"
+    " m.seq > coalesce(p.history_seq, 0)"
+    " from chat_messages m join chat_rooms r on r.id = m.room_id"
+    " left join chat_participants p on p.room_id = m.room_id and p.user_id = $2 where m.id = $1::uuid";
+
+const char QUERY_MESSAGE_CHANGE[] =
+    "select outcome, json from parlor_message_change($1::uuid, $2, $3, $4, $5::boolean)";
+
+const char QUERY_SYNC_HEADS[] =
+    "select r.id, a.place, r.last_seq, r.rev, r.epoch, " UNREAD ", me.history_seq,"
+    " case when r.rev > a.rev and coalesce(a.epoch, r.epoch) = r.epoch then"
+    " (select count(*) from (select from chat_messages m where m.room_id = r.id and m.rev > a.rev and m.rev > 0"
+    " and m.seq <= a.seq and m.seq > me.history_seq limit $6::bigint + 1) c) else 0 end"
+    " from chat_participants me join chat_rooms r on r.id = me.room_id"
+    " left join unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[]) with ordinality"
+    " a (room_id, seq, rev, epoch, place) on a.room_id = r.id"
+    " where me.user_id = $1 order by a.place nulls last, r.active_at desc, r.id";
+
+/* Both branches stay on keys that the room leads: (room_id, rev) of what was changed, (room_id, seq). Who was
+ * removed since the heads were read gets nothing. */
+const char QUERY_SYNC_MESSAGES[] =
+    "select " MESSAGE_COLUMNS ", a.place"
+    " from unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])"
+    " with ordinality a (room_id, rev_from, rev_to, changed, changed_to, seq_from, seq_to, place)"
+    " join chat_participants p on p.room_id = a.room_id and p.user_id = $1"
+    " cross join lateral ("
+    "(select c.* from chat_messages c where c.room_id = a.room_id and c.rev > a.rev_from and c.rev <= a.rev_to"
+    " and c.rev > 0 and c.seq <= a.changed_to and c.seq > p.history_seq order by c.room_id, c.rev limit a.changed)"
+    " union all "
+    "(select n.* from chat_messages n where n.room_id = a.room_id and n.seq > a.seq_from and n.seq <= a.seq_to"
+    " and n.seq > p.history_seq)) m order by a.place, m.seq";
+
+const char QUERY_SYNC_PARTICIPANTS[] =
+    "select r.id, '[' || coalesce(" PARTICIPANTS ", '') || ']' from unnest($2::uuid[]) a (id)"
+    " join chat_participants me on me.room_id = a.id and me.user_id = $1 join chat_rooms r on r.id = a.id";
 
 const char QUERY_ALIVE[] = "select 1";
 
@@ -120,7 +168,8 @@ enum message_column {
     COLUMN_REV,
     COLUMN_CREATED_AT,
     COLUMN_EDITED_AT,
-    COLUMN_DELETED_AT
+    COLUMN_DELETED_AT,
+    COLUMN_BESIDE
 };
 
 static const char *cell(const struct db_answer *answer, int row, enum message_column column)
@@ -156,6 +205,26 @@ static int64_t cell_ms(const struct db_answer *answer, int row, enum message_col
 int64_t query_message_seq(const struct db_answer *answer, int row)
 {
     return cell_integer(answer, row, COLUMN_SEQ);
+}
+
+int64_t query_message_rev(const struct db_answer *answer, int row)
+{
+    return cell_integer(answer, row, COLUMN_REV);
+}
+
+const char *query_message_id(const struct db_answer *answer, int row)
+{
+    return cell(answer, row, COLUMN_ID);
+}
+
+const char *query_message_content(const struct db_answer *answer, int row)
+{
+    return cell(answer, row, COLUMN_CONTENT);
+}
+
+const char *query_message_beside(const struct db_answer *answer, int row)
+{
+    return cell(answer, row, COLUMN_BESIDE);
 }
 
 void query_put_message(struct buf *out, const struct db_answer *answer, int row, const struct uuid *room)

@@ -74,8 +74,42 @@ extern const char QUERY_PAGE_BEFORE[];
 extern const char QUERY_PAGE_AFTER[];
 
 int64_t query_message_seq(const struct db_answer *answer, int row);
+int64_t query_message_rev(const struct db_answer *answer, int row);
+const char *query_message_id(const struct db_answer *answer, int row);
+const char *query_message_content(const struct db_answer *answer, int row);
+/* The column behind the message's own. */
+const char *query_message_beside(const struct db_answer *answer, int row);
 /* Appends the object `message` of one row. */
 void query_put_message(struct buf *out, const struct db_answer *answer, int row, const struct uuid *room);
+
+/* room, user, words, beginnings of words, seq, limit, mark -> as the page below seq, newest first, of
+ * messages that have all the words, beside each its marked content; then one row without an id: see
+ * parlor_search in sql/. No rows for one who is not in the room. */
+extern const char QUERY_SEARCH[];
+
+/* room, blocks -> (how many are left to index). */
+extern const char QUERY_SEARCH_FEED[];
+
+/* message, user -> no row, or (room, its type, the user's role in it or NULL, seq, sender, type, whether it
+ * has attachments, whether the user may see it: t or f). */
+extern const char QUERY_MESSAGE_FACTS[];
+
+/* message, user, role, content or NULL, whether to delete -> (outcome, message as JSON): see
+ * parlor_message_change in sql/. */
+extern const char QUERY_MESSAGE_CHANGE[];
+
+/* user, rooms, seqs, revs and epochs that it has (epoch NULL: the room's), limit -> a row for each room of
+ * the user, the named ones first and in their order: (room, place in the arrays or NULL, head's seq, rev,
+ * epoch, unread, history_seq, how many messages up to the user's seq have changed since its rev: at most
+ * limit + 1). */
+extern const char QUERY_SYNC_HEADS[];
+
+/* user, rooms, and for each: rev from and to, how many changed at most, up to which seq; seq from and to ->
+ * messages as in a page, by place in the arrays and in rising seq; beside each its place. */
+extern const char QUERY_SYNC_MESSAGES[];
+
+/* user, rooms -> (room, participants as JSON). */
+extern const char QUERY_SYNC_PARTICIPANTS[];
 
 /* -> one row, when the database answers. */
 extern const char QUERY_ALIVE[];

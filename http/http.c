@@ -3,6 +3,7 @@
 #include "core/config.h"
 #include "http/bearer.h"
 #include "http/cors.h"
+#include "http/edits.h"
 #include "http/exchange.h"
 #include "http/health.h"
 #include "http/messages.h"
@@ -32,6 +33,8 @@ static const char *const message_list_params[] = {"limit", "before", "after", NU
 static const struct route routes[] = {
     {"GET", "/api/v1/chat/rooms/:id/messages", messages_list, ROUTE_AUTH, message_list_params},
     {"POST", "/api/v1/chat/rooms/:id/messages", messages_create, ROUTE_AUTH | ROUTE_JSON, no_params},
+    {"PATCH", "/api/v1/chat/messages/:id", edits_edit, ROUTE_AUTH | ROUTE_JSON, no_params},
+    {"DELETE", "/api/v1/chat/messages/:id", edits_delete, ROUTE_AUTH, no_params},
     {"PATCH", "/api/v1/chat/rooms/:id/participants/:userId/remove", participants_remove, ROUTE_AUTH,
      no_params},
     {"PATCH", "/api/v1/chat/rooms/:id/participants/:userId", participants_update, ROUTE_AUTH | ROUTE_JSON,

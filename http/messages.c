@@ -8,6 +8,7 @@
 #include "http/rooms.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PAGE_DEFAULT     50
@@ -149,4 +150,73 @@ void messages_list(struct exchange *x)
     snprintf(limit_text, sizeof limit_text, "%lld", (long long)page->limit + 1);
     const char *values[] = {x->id_text, x->who.user, from_text, limit_text};
     exchange_query(x, page->rising ? QUERY_PAGE_AFTER : QUERY_PAGE_BEFORE, 4, values, on_page);
+}
+
+/* ---- One message, of the routes that name it alone ---- */
+
+void messages_refuse_unknown(struct exchange *x)
+{
+    exchange_refuse_status(x, 404, "message_not_found",
+                           "no message has this id, or it is not for you to see");
+}
+
+void messages_refuse_right(struct exchange *x, const struct verdict *verdict)
+{
+    x->hint = rule_hint(verdict->rule);
+    exchange_refuse_status(x, 403, "forbidden", "%s", rule_text(verdict->rule));
+}
+
+void messages_find(struct exchange *x, exchange_db_fn done)
+{
+    const char *values[] = {x->id_text, x->who.user};
+    exchange_query(x, QUERY_MESSAGE_FACTS, 2, values, done);
+}
+
+enum facts_column {
+    FACTS_ROOM,
+    FACTS_ROOM_TYPE,
+    FACTS_ROLE,
+    FACTS_SEQ,
+    FACTS_SENDER,
+    FACTS_TYPE,
+    FACTS_MEDIA,
+    FACTS_VISIBLE
+};
+
+static bool read_facts(const struct exchange *x, const struct db_answer *answer, struct message_facts *out)
+{
+    const char *room = answer->cell(answer, 0, FACTS_ROOM);
+    const char *type = answer->cell(answer, 0, FACTS_TYPE);
+    *out = (struct message_facts){
+        .seq = strtoll(answer->cell(answer, 0, FACTS_SEQ), NULL, 10),
+        .own = strcmp(answer->cell(answer, 0, FACTS_SENDER), x->who.user) == 0,
+        .by_a_person = strcmp(type, "text") == 0 || strcmp(type, "media") == 0,
+        .has_attachments = strcmp(answer->cell(answer, 0, FACTS_MEDIA), "t") == 0,
+        .role = answer->cell(answer, 0, FACTS_ROLE),
+    };
+    return uuid_parse(room, strlen(room), &out->room) &&
+           room_type_parse(answer->cell(answer, 0, FACTS_ROOM_TYPE), &out->room_type) &&
+           (out->role == NULL || member_role_parse(out->role, &out->member));
+}
+
+bool messages_facts(struct exchange *x, const struct db_answer *answer, struct message_facts *out)
+{
+    if (!answer->ok) {
+        exchange_refuse_database(x, answer);
+        return false;
+    }
+    if (answer->rows == 0 || !read_facts(x, answer, out)) {
+        messages_refuse_unknown(x);
+        return false;
+    }
+    struct verdict verdict =
+        access_room(OPERATION_READ, out->room_type, out->member, x->who.role, MEMBER_NONE);
+    bool visible = strcmp(answer->cell(answer, 0, FACTS_VISIBLE), "t") == 0;
+    if (verdict.allowed && visible)
+        return true;
+    if (verdict.allowed || verdict.rule == RULE_NOT_MEMBER)
+        messages_refuse_unknown(x);
+    else
+        messages_refuse_right(x, &verdict);
+    return false;
 }
