@@ -146,8 +146,9 @@ const char QUERY_SYNC_MESSAGES[] =
     " and n.seq > p.history_seq)) m order by a.place, m.seq";
 
 const char QUERY_SYNC_PARTICIPANTS[] =
-    "select r.id, '[' || coalesce(" PARTICIPANTS ", '') || ']' from unnest($2::uuid[]) a (id)"
-    " join chat_participants me on me.room_id = a.id and me.user_id = $1 join chat_rooms r on r.id = a.id";
+    "select r.id, '[' || coalesce(" PARTICIPANTS ", '') || ']' from unnest($2::uuid[])"
+    " with ordinality a (id, place) join chat_participants me on me.room_id = a.id and me.user_id = $1"
+    " join chat_rooms r on r.id = a.id order by a.place";
 
 const char QUERY_ALIVE[] = "select 1";
 

@@ -108,7 +108,7 @@ extern const char QUERY_SYNC_HEADS[];
  * messages as in a page, by place in the arrays and in rising seq; beside each its place. */
 extern const char QUERY_SYNC_MESSAGES[];
 
-/* user, rooms -> (room, participants as JSON). */
+/* user, rooms -> (room, participants as JSON), in the rooms' order. */
 extern const char QUERY_SYNC_PARTICIPANTS[];
 
 /* -> one row, when the database answers. */

@@ -11,6 +11,7 @@
 #include "http/rate.h"
 #include "http/rooms.h"
 #include "http/router.h"
+#include "http/sync.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ static const struct route routes[] = {
     {"PATCH", "/api/v1/chat/rooms/:id/participants/:userId", participants_update, ROUTE_AUTH | ROUTE_JSON,
      no_params},
     {"POST", "/api/v1/chat/rooms/:id/participants", participants_add, ROUTE_AUTH | ROUTE_JSON, no_params},
+    {"POST", "/api/v1/chat/sync", sync_rooms, ROUTE_AUTH | ROUTE_JSON | ROUTE_SYNC, no_params},
     {"GET", "/api/v1/chat/rooms/:id", rooms_get, ROUTE_AUTH, no_params},
     {"PATCH", "/api/v1/chat/rooms/:id", rooms_update, ROUTE_AUTH | ROUTE_JSON, no_params},
     {"GET", "/api/v1/chat/rooms", rooms_list, ROUTE_AUTH, room_list_params},
@@ -109,6 +111,8 @@ static bool body_fits(struct exchange *x)
     if (!(x->match.route->flags & ROUTE_JSON))
         return true;
     int64_t max = x->ports->config->payload_bytes_max;
+    if (x->match.route->flags & ROUTE_SYNC)
+        max = SYNC_BODY_BYTES_MAX;
     if (request->body_size > (size_t)max) {
         exchange_refuse_status(x, 413, "payload_too_large", "a body may have at most %lld bytes",
                                (long long)max);

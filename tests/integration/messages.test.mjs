@@ -112,3 +112,141 @@ test('raced edits of one message and sends give each rev and seq once', { timeou
     assert.deepEqual(history.map((m) => m.seq), Array.from({ length: 21 }, (_, i) => i + 1));
     assert.equal(history[0].rev, 40);
 });
+
+// A client's copy of its rooms, kept by sync alone.
+class Copy {
+    constructor(user, limit) {
+        Object.assign(this, { user, limit, rooms: {}, messages: {}, participants: {}, calls: 0 });
+    }
+
+    async sync(rooms = Object.keys(this.messages)) {
+        for (const room of rooms) {
+            this.messages[room] ??= new Map();
+            this.rooms[room] ??= { seq: 0, rev: 0 };
+        }
+        for (;;) {
+            const asked = Object.fromEntries(Object.keys(this.messages).map((room) => [room, this.rooms[room]]));
+            const { status, body } = await this.user.rest('POST', '/chat/sync', { rooms: asked, limit: this.limit });
+            assert.equal(status, 200, JSON.stringify(body));
+            this.calls++;
+            this.last = body;
+            assert(body.data.length <= (this.limit ?? 500));
+            for (const m of body.data) this.messages[m.chatRoomId].set(m.seq, m);
+            for (const [room, { participants, unreadCount, ...head }] of Object.entries(body.rooms)) {
+                this.rooms[room] = head;
+                if (participants) this.participants[room] = participants;
+            }
+            if (!body.meta.hasMore) return this;
+            assert(this.calls < 1000, 'sync goes on');
+        }
+    }
+
+    list(room) {
+        return [...this.messages[room].values()].sort((a, b) => a.seq - b.seq);
+    }
+}
+
+test('sync: what is new and what changed, room by room, in seq order', { timeout: 60_000 }, async () => {
+    const user = stack.user('sync-1');
+    const [one, two, other] = [await stack.room([user, bob]), await stack.room([user, bob]), await stack.room([user, bob])];
+    const first = await say(bob, one, 'a', 'b', 'c');
+    await say(bob, two, 'd');
+    await say(user, other, 'e');
+    const copy = await new Copy(user).sync([two, one]);
+    assert.deepEqual(copy.last.data.map((m) => [m.chatRoomId, m.seq]), [[two, 1], [one, 1], [one, 2], [one, 3]]);
+    assert.deepEqual(copy.last.rooms[other], { seq: 1, rev: 0, epoch: 1, unreadCount: 0 });
+    assert.deepEqual(copy.last.rooms[one].unreadCount, 3);
+    const { body: room } = await user.rest('GET', `/chat/rooms/${one}`);
+    assert.deepEqual(copy.participants[one], room.participants);
+    await copy.sync();
+    assert.deepEqual(copy.last.data, []);
+    assert.equal(copy.last.rooms[one].participants, undefined, 'rev did not move');
+    const edited = (await edit(bob, first[0].id, 'A')).body;
+    const deleted = (await remove(bob, first[2].id)).body;
+    const [fresh] = await say(bob, one, 'f');
+    await copy.sync();
+    assert.deepEqual(copy.last.data, [edited, deleted, fresh]);
+    assert.deepEqual(copy.last.rooms[one].participants, room.participants.map((p) => p.userId === 'bob' ? copy.participants[one].find((q) => q.userId === 'bob') : p));
+    assert.deepEqual([copy.rooms[one].seq, copy.rooms[one].rev], [4, 2]);
+    for (const id of [one, two]) assert.deepEqual(copy.list(id), await user.history(id));
+});
+
+test('sync in small pieces, while rooms change, misses nothing and comes to an end', { timeout: 120_000 }, async () => {
+    const user = stack.user('sync-2');
+    const rooms = [];
+    for (let i = 0; i < 4; i++) rooms.push(await stack.room([user, bob]));
+    const said = {};
+    for (const [i, room] of rooms.entries()) said[room] = await say(bob, room, ...Array.from({ length: 3 + 4 * i }, (_, k) => `${i}:${k}`));
+    const copies = [1, 2, 7, undefined].map((limit) => new Copy(user, limit));
+    for (const copy of copies) await copy.sync(rooms);
+    const busy = (async () => {
+        for (let round = 0; round < 15; round++) {
+            for (const room of rooms) {
+                const pick = said[room][round % said[room].length];
+                await (round % 5 === 4 ? remove(bob, pick.id) : edit(bob, pick.id, `round ${round}`));
+                said[room].push(...(await say(bob, room, `new ${round}`)));
+            }
+        }
+    })();
+    while (await Promise.race([busy.then(() => false), new Promise((r) => setImmediate(r, true))])) for (const copy of copies) await copy.sync();
+    await busy;
+    for (const copy of copies) {
+        await copy.sync();
+        for (const room of rooms) {
+            assert.deepEqual(copy.list(room), await user.history(room));
+            const { body } = await user.rest('GET', `/chat/rooms/${room}`);
+            assert.deepEqual(copy.rooms[room], { seq: body.lastSeq, rev: body.rev, epoch: body.epoch });
+        }
+    }
+    // All at once after being away: the same by every limit.
+    for (const limit of [1, 3, 500]) {
+        const late = await new Copy(user, limit).sync(rooms);
+        for (const room of rooms) assert.deepEqual(late.list(room), await user.history(room));
+    }
+});
+
+test('sync: another epoch starts over; a room that is not one\'s own is not there', { timeout: 30_000 }, async () => {
+    const user = stack.user('sync-3');
+    const mine = await stack.room([user, bob]);
+    const foreign = await stack.room([alice, bob]);
+    const said = await say(bob, mine, 'a', 'b', 'c', 'd', 'e');
+    await say(bob, foreign, 'hidden');
+    const ask = (body) => user.rest('POST', '/chat/sync', body);
+    const { body: over } = await ask({ rooms: { [mine]: { seq: 5, rev: 0, epoch: 9 }, [foreign]: { seq: 0 } }, limit: 2 });
+    assert.deepEqual(over.data, said.slice(0, 2));
+    assert.deepEqual(Object.keys(over.rooms), [mine]);
+    const { participants, ...head } = over.rooms[mine];
+    assert.equal(participants.length, 2);
+    assert.deepEqual(head, { seq: 2, rev: 0, epoch: 1, unreadCount: 5 });
+    assert.equal(over.meta.hasMore, true);
+    const { body: rest } = await ask({ rooms: { [mine]: head } });
+    assert.deepEqual(rest.data, said.slice(2));
+    const { body: ahead } = await ask({ rooms: { [mine]: { seq: 99, rev: 99, epoch: 1 } } });
+    assert.deepEqual([ahead.data, ahead.rooms[mine].seq, ahead.rooms[mine].rev], [[], 5, 0]);
+    const many = Object.fromEntries(Array.from({ length: 1000 }, () => [randomUUID(), { seq: 1, rev: 1, epoch: 1 }]));
+    assert.equal((await ask({ rooms: many })).status, 200);
+    refused(await ask({ rooms: { ...many, [randomUUID()]: {} } }), 400, 'invalid_request');
+    const { status, body } = await ask({ rooms: { x: {}, [mine]: { seq: -1 } }, limit: 501 });
+    assert.equal(status, 400);
+    assert.equal(body.message.length, 3, JSON.stringify(body.message));
+    refused(await ask(`{"pad":"${'x'.repeat(256 * 1024)}"}`), 413, 'body_too_large');
+    assert.equal((await ask(`{"pad":"${'x'.repeat(255 * 1024)}"}`)).status, 200);
+});
+
+test('who joined later sees nothing from before', { timeout: 30_000 }, async () => {
+    const room = await stack.room([alice, bob]);
+    const before = await say(alice, room, 'needle one', 'needle two', 'needle three');
+    await stack.sql.query('insert into chat_participants (room_id, user_id, role, joined_at, history_seq, read_seq, delivered_seq) select id, $2, $3, now(), last_seq, last_seq, last_seq from chat_rooms where id = $1', [room, 'late', 'member']);
+    const late = stack.user('late');
+    await until('late is in', async () => (await late.rest('GET', `/chat/rooms/${room}`)).status === 200
+        && (await late.rest('GET', `/chat/rooms/${room}/messages`)).status === 200);
+    const { body: seen } = await late.rest('GET', `/chat/rooms/${room}`);
+    assert.deepEqual([seen.lastMessage, seen.unreadCount], [null, 0]);
+    await edit(alice, before[1].id, 'needle 2');
+    const [after] = await say(alice, room, 'needle four');
+    assert.deepEqual(await late.history(room), [after]);
+    const copy = await new Copy(late).sync([room]);
+    assert.deepEqual(copy.list(room), [after]);
+    assert.deepEqual([copy.rooms[room].seq, copy.rooms[room].rev], [4, 1]);
+    refused(await remove(late, before[0].id), 404, 'message_not_found');
+});
