@@ -11,6 +11,8 @@
 #include "core/clock.h"
 #include "core/db.h"
 #include "core/log.h"
+#include "core/memberlog_batch.h"
+#include "core/outbox.h"
 
 #include <endian.h>
 #include <poll.h>
@@ -31,19 +33,6 @@
 #define COPY_FIELDS      4
 #define CHANGES_MAX_TEXT "10000"
 
-struct memberlog_batch {
-    bool reset;
-    int64_t version;
-    int64_t read_ns; /* before the read: what it says was true then */
-    size_t count;
-    struct buf records; /* struct record, then the user's bytes, and again */
-};
-
-struct record {
-    struct uuid room;
-    uint8_t type, role, user_size;
-};
-
 struct memberlog {
     const struct config *config;
     char *application_name;
@@ -52,80 +41,15 @@ struct memberlog {
     pthread_t thread;
     int wake; /* eventfd */
     atomic_bool stopping;
+    pthread_mutex_t lock; /* of the retired */
+    struct memberlog_batch *retired;
+    struct outbox *outbox; /* NULL: not followed */
     /* the thread's own */
     PGconn *conn;
     char identity[DB_IDENTITY_SIZE];
     int64_t version; /* -1: nothing is loaded */
     bool was_down;
 };
-
-/* ---- Batches. ---- */
-
-static struct memberlog_batch *batch_create(bool reset)
-{
-    struct memberlog_batch *b = mem_zalloc(1, sizeof(*b));
-    b->reset = reset;
-    b->read_ns = clock_mono_ns();
-    return b;
-}
-
-void memberlog_batch_destroy(struct memberlog_batch **batch)
-{
-    if (batch != NULL && *batch != NULL) {
-        buf_finish(&(*batch)->records);
-        free(*batch);
-        *batch = NULL;
-    }
-}
-
-static bool batch_add(struct memberlog_batch *b, const struct uuid *room, const char *type, const char *user,
-                      size_t user_size, const char *role)
-{
-    enum room_type room_type;
-    enum member_role member_role = MEMBER_NONE;
-    if (!room_type_parse(type, &room_type) || user_size > USER_ID_MAX ||
-        (role != NULL && !member_role_parse(role, &member_role))) {
-        return false;
-    }
-    struct record r = {.room = *room,
-                       .type = (uint8_t)room_type,
-                       .role = (uint8_t)member_role,
-                       .user_size = (uint8_t)user_size};
-    buf_put(&b->records, &r, sizeof(r));
-    buf_put(&b->records, user, user_size);
-    b->count++;
-    return true;
-}
-
-bool memberlog_batch_is_reset(const struct memberlog_batch *batch)
-{
-    return batch->reset;
-}
-
-int64_t memberlog_batch_version(const struct memberlog_batch *batch)
-{
-    return batch->version;
-}
-
-void memberlog_apply(const struct memberlog_batch *batch, struct members *members,
-                     memberlog_change_fn on_change, void *context)
-{
-    if (batch->reset) {
-        members_clear(members);
-    }
-    const char *at = batch->records.data;
-    for (size_t i = 0; i < batch->count; i++) {
-        struct record r;
-        memcpy(&r, at, sizeof(r));
-        const char *user = at + sizeof(r);
-        at = user + r.user_size;
-        if (on_change != NULL && !batch->reset) {
-            on_change(context, &r.room, (enum room_type)r.type, user, r.user_size, (enum member_role)r.role);
-        }
-        members_apply(members, &r.room, (enum room_type)r.type, user, r.user_size, (enum member_role)r.role);
-    }
-    members_set_version(members, batch->version, batch->read_ns);
-}
 
 /* ---- Reading everything. ---- */
 
@@ -340,27 +264,65 @@ static int read_changes(struct memberlog *log, struct memberlog_batch **out, str
 
 /* ---- The thread. ---- */
 
+static int load_again(struct memberlog *log, struct memberlog_batch **out, struct error *e)
+{
+    if (log->version >= 0) {
+        log_warn("memberlog", "the log does not continue from version %lld: loading everything again",
+                 (long long)log->version);
+        log->version = -1;
+        if (log->outbox != NULL) {
+            outbox_forget(log->outbox);
+        }
+    }
+    return load(log, out, e);
+}
+
+/* One batch: events first, then the changes, so that all changes before an event are there or still to come.
+ * 1 when there is more to read, 0, or -1. */
+static int read_batch(struct memberlog *log, struct error *e)
+{
+    int64_t timeout_ms = log->config->database_timeout_ms;
+    struct memberlog_batch *batch = NULL;
+    int more = log->outbox == NULL ? 0 : outbox_read(log->outbox, log->conn, timeout_ms, e);
+    if (more < 0) {
+        return -1;
+    }
+    int found = log->version < 0 ? 0 : read_changes(log, &batch, e);
+    if (found < 0 || (found == 0 && load_again(log, &batch, e) != 0)) {
+        return -1;
+    }
+    log->version = batch->version;
+    if (log->outbox != NULL) {
+        outbox_give(log->outbox, batch);
+    }
+    more = more || found == 0 || batch->count == CHANGES_MAX;
+    log->on_batch(log->context, batch);
+    return more;
+}
+
+static void free_retired(struct memberlog *log)
+{
+    pthread_mutex_lock(&log->lock);
+    struct memberlog_batch *batch = log->retired;
+    log->retired = NULL;
+    pthread_mutex_unlock(&log->lock);
+    while (batch != NULL) {
+        struct memberlog_batch *next = batch->next;
+        memberlog_batch_destroy(&batch);
+        batch = next;
+    }
+}
+
 static int read_now(struct memberlog *log, struct error *e)
 {
-    size_t count;
+    int more;
     do {
-        struct memberlog_batch *batch = NULL;
-        int found = log->version < 0 ? 0 : read_changes(log, &batch, e);
-        if (found == 0) {
-            if (log->version >= 0) {
-                log_warn("memberlog", "the log does not continue from version %lld: loading everything again",
-                         (long long)log->version);
-            }
-            found = load(log, &batch, e) == 0 ? 1 : -1;
-        }
-        if (found < 0) {
-            return -1;
-        }
-        log->version = batch->version;
-        count = batch->reset ? 0 : batch->count;
-        log->on_batch(log->context, batch);
-    } while (count == CHANGES_MAX && !atomic_load(&log->stopping));
-    return 0;
+        more = read_batch(log, e);
+    } while (more > 0 && !atomic_load(&log->stopping));
+    free_retired(log);
+    return more < 0 || log->outbox == NULL
+               ? more
+               : outbox_clean(log->outbox, log->conn, log->config->database_timeout_ms, e);
 }
 
 /* Listens before the first read, so that nothing falls between. */
@@ -376,6 +338,9 @@ static int connect_log(struct memberlog *log, struct error *e)
     }
     if (strcmp(identity, log->identity) != 0) {
         log->version = -1;
+        if (log->outbox != NULL) {
+            outbox_forget(log->outbox);
+        }
         memcpy(log->identity, identity, sizeof(identity));
     }
     return 0;
@@ -453,12 +418,15 @@ static void destroy(struct memberlog *log)
     if (log->wake >= 0) {
         close(log->wake);
     }
+    free_retired(log);
+    pthread_mutex_destroy(&log->lock);
+    outbox_destroy(&log->outbox);
     free(log->application_name);
     free(log);
 }
 
-int memberlog_start(const struct config *config, const char *application_name, memberlog_fn on_batch,
-                    void *context, struct memberlog **out, struct error *e)
+int memberlog_start(const struct config *config, const char *application_name, bool with_events,
+                    memberlog_fn on_batch, void *context, struct memberlog **out, struct error *e)
 {
     struct memberlog *log = mem_zalloc(1, sizeof(*log));
     log->config = config;
@@ -466,6 +434,8 @@ int memberlog_start(const struct config *config, const char *application_name, m
     log->on_batch = on_batch;
     log->context = context;
     log->version = -1;
+    log->outbox = with_events ? outbox_create() : NULL;
+    pthread_mutex_init(&log->lock, NULL);
     log->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (log->wake < 0 || start_thread(log) != 0) {
         destroy(log);
@@ -474,6 +444,19 @@ int memberlog_start(const struct config *config, const char *application_name, m
     }
     *out = log;
     return 0;
+}
+
+void memberlog_done(struct memberlog *log, struct memberlog_batch **batch)
+{
+    struct memberlog_batch *b = *batch;
+    *batch = NULL;
+    if (log->outbox != NULL && b->event_count > 0) {
+        outbox_published(log->outbox, b);
+    }
+    pthread_mutex_lock(&log->lock);
+    b->next = log->retired;
+    log->retired = b;
+    pthread_mutex_unlock(&log->lock);
 }
 
 void memberlog_hurry(struct memberlog *log)

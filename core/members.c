@@ -376,6 +376,13 @@ void members_clear(struct members *m)
     start_empty(m);
 }
 
+void members_swap(struct members *a, struct members *b)
+{
+    struct members held = *a;
+    *a = *b;
+    *b = held;
+}
+
 void members_apply(struct members *m, const struct uuid *room, enum room_type type, const char *user,
                    size_t user_size, enum member_role role)
 {

@@ -46,6 +46,7 @@ size_t members_each_user(const struct members *m, const struct uuid *room, membe
 size_t members_room_size(const struct members *m, const struct uuid *room); /* how many users are in it */
 
 void members_clear(struct members *m);
+void members_swap(struct members *a, struct members *b); /* all that they hold, versions too */
 void members_forget_user(struct members *m, const char *user, size_t user_size);
 size_t members_pairs(const struct members *m); /* how many pairs it holds */
 size_t members_bytes(const struct members *m); /* memory it takes */

@@ -94,7 +94,7 @@ static void send_answer(struct plugin *p, enum wire_type type, const struct resu
         put_answer(p, node, type, result);
 }
 
-static void send_result(struct plugin *p, const struct result *result)
+static void send_result(struct plugin *p, struct result *result)
 {
     switch (result->kind) {
     case RESULT_STORED:
@@ -113,7 +113,7 @@ static void send_result(struct plugin *p, const struct result *result)
         answer_mark(p, result);
         return;
     case RESULT_MEMBERS:
-        membership_apply(p, result->batch);
+        membership_apply(p, &result->batch);
         return;
     }
     send_ack(p, result);

@@ -1,6 +1,7 @@
 #include "plugin/membership.h"
 
 #include "plugin/item.h"
+#include "plugin/outbox.h"
 
 /* On the follower's thread. */
 static void on_batch(void *context, struct memberlog_batch *batch)
@@ -12,7 +13,7 @@ static void on_batch(void *context, struct memberlog_batch *batch)
 
 int membership_start(struct plugin *p, struct error *e)
 {
-    return memberlog_start(p->config, "parlor membership", on_batch, p, &p->memberlog, e);
+    return memberlog_start(p->config, "parlor membership", true, on_batch, p, &p->memberlog, e);
 }
 
 void membership_stop(struct plugin *p)
@@ -20,14 +21,16 @@ void membership_stop(struct plugin *p)
     memberlog_stop(&p->memberlog);
 }
 
-void membership_apply(struct plugin *p, const struct memberlog_batch *batch)
+void membership_apply(struct plugin *p, struct memberlog_batch **batch)
 {
-    memberlog_apply(batch, p->members, NULL, NULL);
-    if (memberlog_batch_is_reset(batch))
+    memberlog_apply(*batch, p->members, NULL, NULL);
+    if (memberlog_batch_is_reset(*batch))
         log_info("membership", "loaded %zu memberships, %zu KiB, version %lld", members_pairs(p->members),
                  members_bytes(p->members) / 1024, (long long)members_version(p->members));
     p->loaded = true;
     membership_check(p);
+    outbox_publish(p, *batch);
+    memberlog_done(p->memberlog, batch);
 }
 
 void membership_check(struct plugin *p)

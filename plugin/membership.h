@@ -12,7 +12,9 @@
 
 int membership_start(struct plugin *p, struct error *e);
 void membership_stop(struct plugin *p);
-void membership_apply(struct plugin *p, const struct memberlog_batch *batch);
+
+/* Applies the batch, publishes its events and gives it back to the follower. */
+void membership_apply(struct plugin *p, struct memberlog_batch **batch);
 
 /* Looks whether the mirror has become too old for new grants; once a second. */
 void membership_check(struct plugin *p);

@@ -71,7 +71,7 @@ static void tell_changes(struct mirror *m)
                              m->users.data + changes[i].user_at, changes[i].user_size, changes[i].role);
 }
 
-static void apply(struct mirror *m, const struct memberlog_batch *batch)
+static void apply(struct mirror *m, struct memberlog_batch *batch)
 {
     buf_clear(&m->changes);
     buf_clear(&m->users);
@@ -93,7 +93,7 @@ static void on_async(uv_async_t *handle)
     while (a) {
         struct arrived *next = a->next;
         apply(m, a->batch);
-        memberlog_batch_destroy(&a->batch);
+        memberlog_done(m->log, &a->batch);
         free(a);
         a = next;
     }
@@ -110,7 +110,7 @@ int mirror_create(struct loop *loop, const struct config *config, struct members
     m->async = mem_zalloc(1, sizeof *m->async);
     uv_async_init(loop_uv(loop), m->async, on_async);
     m->async->data = m;
-    if (memberlog_start(config, "parlord members", on_batch, m, &m->log, e) != 0) {
+    if (memberlog_start(config, "parlord members", false, on_batch, m, &m->log, e) != 0) {
         mirror_destroy(&m);
         return -1;
     }

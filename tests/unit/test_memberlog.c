@@ -28,6 +28,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t applied = PTHREAD_COND_INITIALIZER;
 static int batches, resets;
 static char changes[1024]; /* what on_change was told */
+static char events[1024];  /* what came of the outbox */
+static int numbered;       /* the number that the last event had as its payload */
+static bool lose;          /* batches are dropped as if the owner had died before it published them */
 
 static void on_change(void *context, const struct uuid *room, enum room_type type, const char *user,
                       size_t user_size, enum member_role role)
@@ -39,6 +42,21 @@ static void on_change(void *context, const struct uuid *room, enum room_type typ
              room_type_name(type), role == MEMBER_NONE ? "-" : member_role_name(role));
 }
 
+/* Whatever an event is about, its membership is applied. */
+static void on_event(void *context, const struct memberlog_event *event)
+{
+    (void)context;
+    size_t used = strlen(events);
+    bool known = members_version(members) >= event->version;
+    snprintf(events + used, sizeof(events) - used, "%s%s:%s:%s ", known ? "" : "TOO EARLY ",
+             event->user[0] == '\0' ? "room" : event->user, event->messages ? "messages" : "events",
+             event->payload);
+    assert_int_equal(strlen(event->payload), event->payload_size);
+    int number = (int)strtol(event->payload, NULL, 10);
+    assert_true(number == 0 || number == numbered + 1);
+    numbered = number;
+}
+
 static void on_batch(void *context, struct memberlog_batch *batch)
 {
     (void)context;
@@ -46,7 +64,12 @@ static void on_batch(void *context, struct memberlog_batch *batch)
     memberlog_apply(batch, members, on_change, NULL);
     batches++;
     resets += memberlog_batch_is_reset(batch);
-    memberlog_batch_destroy(&batch);
+    memberlog_each_event(batch, on_event, NULL);
+    if (lose) {
+        memberlog_batch_destroy(&batch);
+    } else {
+        memberlog_done(follower, &batch);
+    }
     pthread_cond_broadcast(&applied);
     pthread_mutex_unlock(&lock);
 }
@@ -101,7 +124,9 @@ static enum member_role role_of(const struct uuid *room, const char *user)
 static void start_follower(void)
 {
     struct error e = {0};
-    assert_int_equal(memberlog_start(&config, "parlor members", on_batch, NULL, &follower, &e), 0);
+    pthread_mutex_lock(&lock); /* on_batch waits until the follower is known */
+    assert_int_equal(memberlog_start(&config, "parlor members", true, on_batch, NULL, &follower, &e), 0);
+    pthread_mutex_unlock(&lock);
 }
 
 static int set_up(void **state)
@@ -112,7 +137,9 @@ static int set_up(void **state)
     config = (struct config){.database_url = url, .database_timeout_ms = 2000};
     members = members_create();
     batches = resets = 0;
-    changes[0] = '\0';
+    changes[0] = events[0] = '\0';
+    lose = false;
+    numbered = 0;
     return 0;
 }
 
@@ -250,6 +277,97 @@ static void test_a_log_gone_back_loads_again(void **state)
     assert_int_equal(resets, 2);
 }
 
+static void wait_events(const char *expected)
+{
+    struct timespec end;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += WAIT_S;
+    pthread_mutex_lock(&lock);
+    while (strlen(events) < strlen(expected) && pthread_cond_timedwait(&applied, &lock, &end) == 0) {
+    }
+    assert_string_equal(events, expected);
+    events[0] = '\0';
+    pthread_mutex_unlock(&lock);
+}
+
+/* Until the outbox holds so many events. */
+static void wait_outbox(const char *count)
+{
+    while (strcmp(pg_sql(conn, "select count(*) from event_outbox"), count) != 0) {
+        memberlog_hurry(follower);
+        wait_version(0, batch_count());
+    }
+}
+
+static void put_event(const char *arguments)
+{
+    pg_sql(conn, "select parlor_event(%s)", arguments);
+}
+
+#define ROOM "'00000000-0000-7000-8000-000000000001'"
+
+static void test_events_come_with_their_membership(void **state)
+{
+    (void)state;
+    start_follower();
+    wait_version(0, 0);
+    pg_sql(conn, "begin");
+    struct uuid room = make_room("group", "ann", "{}");
+    pg_sql(conn, "delete from event_outbox"); /* what making a room tells is not looked at here */
+    put_event(ROOM ", null, 'events', 'one'");
+    put_event(ROOM ", 'bob', 'events', 'two'");
+    pg_sql(conn, "commit");
+    put_event(ROOM ", null, 'messages', 'three'");
+    put_event("null, 'ann', 'events', ''");
+    wait_events("room:events:one bob:events:two room:messages:three ann:events: ");
+    assert_int_equal(role_of(&room, "ann"), MEMBER_OWNER);
+}
+
+static void test_published_events_are_deleted_once(void **state)
+{
+    (void)state;
+    start_follower();
+    put_event(ROOM ", null, 'events', 'one'");
+    wait_events("room:events:one ");
+    wait_outbox("0");
+    put_event(ROOM ", null, 'events', 'two'");
+    wait_events("room:events:two ");
+    memberlog_stop(&follower);
+    start_follower();
+    wait_events("room:events:two "); /* was published, and perhaps lost with the broker's memory */
+    wait_outbox("0");
+    memberlog_stop(&follower);
+    start_follower();
+    wait_version(0, batch_count());
+    wait_events("");
+}
+
+static void test_events_lost_by_their_owner_come_again(void **state)
+{
+    (void)state;
+    lose = true;
+    start_follower();
+    put_event(ROOM ", null, 'events', 'one'");
+    wait_events("room:events:one ");
+    memberlog_stop(&follower);
+    lose = false;
+    start_follower();
+    wait_events("room:events:one ");
+    wait_outbox("0");
+}
+
+static void test_many_events_keep_their_order(void **state)
+{
+    (void)state;
+    pg_sql(conn, "select parlor_events(array_agg(null::uuid), array_agg('u'::text), "
+                 "array_agg('events'::text), array_agg(n::text order by n)) from generate_series(1, 1200) n");
+    start_follower();
+    wait_outbox("0");
+    pthread_mutex_lock(&lock);
+    assert_int_equal(numbered, 1200);
+    pthread_mutex_unlock(&lock);
+}
+
 static bool was_refused;
 
 static void on_log(enum log_level level, const char *line)
@@ -374,6 +492,10 @@ int main(void)
                                        TEST(test_reconnects_and_continues),
                                        TEST(test_a_trimmed_log_loads_again),
                                        TEST(test_a_log_gone_back_loads_again),
+                                       TEST(test_events_come_with_their_membership),
+                                       TEST(test_published_events_are_deleted_once),
+                                       TEST(test_events_lost_by_their_owner_come_again),
+                                       TEST(test_many_events_keep_their_order),
                                        TEST(test_waits_for_a_database),
                                        TEST(test_loads_many),
                                        TEST(test_raced_direct_rooms_are_one),
