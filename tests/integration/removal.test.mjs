@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
 import { Stack } from './lib/stack.mjs';
+import { until } from './lib/events.mjs';
 
 const REMOVALS = Number(process.env.PARLOR_REMOVALS ?? 300);
 const BEHIND = 50;
@@ -155,3 +156,61 @@ async function closedRest(room) {
     const { body } = await victim.rest('GET', '/chat/rooms');
     assert(!body.data.some((r) => r.id === room));
 }
+
+// The PostgreSQL process that tells one of the two of changes of membership, stopped until the returned function is
+// called: as if its news took long.
+async function holdNews(application) {
+    const { rows } = await stack.sql.query('select pid from pg_stat_activity where application_name = $1', [application]);
+    assert.equal(rows.length, 1, application);
+    process.kill(rows[0].pid, 'SIGSTOP');
+    return () => process.kill(rows[0].pid, 'SIGCONT');
+}
+
+const isIn = async (room) =>
+    (await stack.sql.query('select 1 from chat_participants where room_id = $1 and user_id = $2', [room, victim.id])).rowCount === 1;
+
+for (const follower of ['parlor membership', 'parlord members']) {
+    test(`the answer waits while ${follower} lag behind`, { timeout: 60_000 }, async () => {
+        const room = await stack.room([owner, victim, witness]);
+        const doors = await openDoors(room);
+        const speaker = await owner.mqtt();
+        const hearer = await witness.mqtt({ room });
+        const resume = await holdNews(follower);
+        let answer;
+        try {
+            const asked = owner.rest('PATCH', `/chat/rooms/${room}/participants/${victim.id}/remove`);
+            asked.then((a) => (answer = a));
+            await until('the removal is committed', async () => !(await isIn(room)));
+            assert.equal((await speaker.send(room, { content: 'unanswered' })).status, 'stored');
+            await hearer.seen.find((m) => m.content === 'unanswered');
+            assert.equal(answer, undefined, 'answered before every door knew');
+            resume();
+            await asked;
+        } finally {
+            resume();
+        }
+        assert.equal(answer.status, 200, JSON.stringify(answer.body));
+        assert.equal((await speaker.send(room, { content: 'behind' })).status, 'stored');
+        for (const door of Object.values(doors)) {
+            await fence(door, room);
+            assert(!heard(door).includes('"behind"'), door.seen.name);
+        }
+        for (const door of [...Object.values(doors), speaker, hearer]) await door.close();
+    });
+}
+
+test('what the broker does not confirm in time is uncertain, and done once', { timeout: 60_000 }, async () => {
+    const room = await stack.room([owner, victim]);
+    const path = `/chat/rooms/${room}/participants/${victim.id}/remove`;
+    await stack.killBroker();
+    const first = await owner.rest('PATCH', path);
+    assert.deepEqual([first.status, first.body.code], [503, 'uncertain']);
+    assert(!(await isIn(room)), 'it was done');
+    await stack.startBroker();
+    await stack.ready();
+    const { status, body } = await owner.rest('PATCH', path);
+    assert.deepEqual([status, body.code], [404, 'participant_not_found']);
+    const door = await victim.mqtt();
+    await fence(door, room);
+    await door.close();
+});
