@@ -1,0 +1,289 @@
+// Rooms and who is in them, by REST: what each may do (the contract's matrix, row by row), what comes of it, and that
+// a refused request changes nothing.
+import assert from 'node:assert/strict';
+import test, { after, before } from 'node:test';
+import { Stack } from './lib/stack.mjs';
+
+let stack;
+const users = {};
+
+before(async () => {
+    stack = await Stack.start({ parlor: { participants_max: 12, rooms_max: 4000 } });
+    for (const id of ['olga', 'oskar', 'adam', 'anna', 'mia', 'max', 'new', 'sam']) users[id] = stack.user(id);
+    for (const id of ['gus', 'gina', 'gert']) users[id] = stack.user(id, { role: 'agent' });
+    users.opa = stack.user('opa', { role: 'operator' }); // of an issuer who is not trusted with that role
+});
+after(() => stack.stop());
+
+const add = (room, by, userId, role) => by.rest('POST', `/chat/rooms/${room}/participants`, { userId, role });
+const remove = (room, by, userId) => by.rest('PATCH', `/chat/rooms/${room}/participants/${userId}/remove`);
+const setRole = (room, by, userId, role) => by.rest('PATCH', `/chat/rooms/${room}/participants/${userId}`, { role });
+const change = (room, by, body) => by.rest('PATCH', `/chat/rooms/${room}`, body);
+
+async function must(status, answer) {
+    const got = await answer;
+    assert.equal(got.status, status, JSON.stringify(got.body));
+    return got.body;
+}
+
+async function rolesOf(room) {
+    const { rows } = await stack.sql.query('select user_id, role from chat_participants where room_id = $1', [room]);
+    return Object.fromEntries(rows.map((r) => [r.user_id, r.role]));
+}
+
+// All of a room that a refused request could have changed.
+async function stateOf(room) {
+    const { rows } = await stack.sql.query(
+        `select r.rev, r.last_seq, r.name, r.status, r.history_from, r.updated_at,
+                (select json_agg(json_build_array(user_id, role, joined_at) order by user_id) from chat_participants
+                 where room_id = r.id) as participants,
+                (select json_agg(json_build_array(seq, rev, content, edited_at, deleted_at) order by seq) from chat_messages
+                 where room_id = r.id) as messages
+         from chat_rooms r where id = $1`,
+        [room],
+    );
+    return rows[0];
+}
+
+// ---- The matrix
+
+// A room of each type with somebody in every role.
+const rooms = {
+    direct: async () => {
+        const made = await users.mia.rest('POST', '/chat/rooms', { type: 'direct', participantIds: ['max'] });
+        assert(made.status < 300, JSON.stringify(made.body)); // the two have one
+        return made.body.id;
+    },
+    group: async () => {
+        const ids = ['oskar', 'adam', 'anna', 'mia', 'max', 'gina'];
+        const room = (await must(201, users.olga.rest('POST', '/chat/rooms', { type: 'group', name: 'old', participantIds: ids }))).id;
+        await must(200, setRole(room, users.olga, 'oskar', 'owner'));
+        await must(200, setRole(room, users.olga, 'adam', 'admin'));
+        await must(200, setRole(room, users.olga, 'anna', 'admin'));
+        return room;
+    },
+    support: async () => {
+        const room = (await must(201, users.mia.rest('POST', '/chat/rooms', { type: 'support' }))).id;
+        await must(201, add(room, users.gus, 'gus'));
+        await must(201, add(room, users.gus, 'gina'));
+        return room;
+    },
+};
+
+// Who asks, by what it is in the room.
+const askers = {
+    direct: { member: 'mia', stranger: 'sam', 'unjoined agent': 'gert', operator: 'opa' },
+    group: { owner: 'olga', admin: 'adam', member: 'mia', 'agent as member': 'gina', stranger: 'sam', 'unjoined agent': 'gert', operator: 'opa' },
+    support: { member: 'mia', agent: 'gus', 'unjoined agent': 'gert', stranger: 'sam', operator: 'opa' },
+};
+
+// A target that is in the room in that role, beside the asker; in a direct or support room whoever is there.
+const other = {
+    direct: { owner: 'max', admin: 'max', member: 'max' },
+    group: { owner: 'oskar', admin: 'anna', member: 'max' },
+    support: { owner: 'gina', admin: 'gina', member: 'mia', agent: 'gina' },
+};
+
+const operations = {
+    see: (who, room) => who.rest('GET', `/chat/rooms/${room}`),
+    read: (who, room) => who.rest('GET', `/chat/rooms/${room}/messages`),
+    send: (who, room) => who.rest('POST', `/chat/rooms/${room}/messages`, { content: 'hello' }),
+    'join as agent': (who, room) => add(room, who, who.id, 'agent'),
+    'add member': (who, room) => add(room, who, 'new', 'member'),
+    'add admin': (who, room) => add(room, who, 'new', 'admin'),
+    'add owner': (who, room) => add(room, who, 'new', 'owner'),
+    'add agent': (who, room) => add(room, who, 'new', 'agent'),
+    'remove member': (who, room, type) => remove(room, who, other[type].member),
+    'remove admin': (who, room, type) => remove(room, who, other[type].admin),
+    'remove owner': (who, room, type) => remove(room, who, other[type].owner),
+    leave: (who, room) => remove(room, who, who.id),
+    'set role of member': (who, room, type) => setRole(room, who, other[type].member, 'admin'),
+    'set role of owner': (who, room, type) => setRole(room, who, other[type].owner, 'member'),
+    rename: (who, room) => change(room, who, { name: 'new' }),
+    'set history': (who, room) => change(room, who, { historyFrom: 'join' }),
+    'set status': (who, room) => change(room, who, { status: 'closed' }),
+    'rename and set history': (who, room) => change(room, who, { name: 'new', historyFrom: 'join' }),
+};
+
+// The table: what each may. Who is named gets 403 for the rest, who is not gets 404 for all.
+const talk = ['see', 'read', 'send'];
+const matrix = {
+    direct: { member: talk },
+    group: {
+        owner: [...talk, 'add member', 'add admin', 'add owner', 'remove member', 'remove admin', 'remove owner', 'leave',
+            'set role of member', 'set role of owner', 'rename', 'set history', 'rename and set history'],
+        admin: [...talk, 'add member', 'remove member', 'leave', 'rename'],
+        member: [...talk, 'leave'],
+        'agent as member': [...talk, 'leave'],
+    },
+    support: {
+        member: talk,
+        agent: [...talk, 'join as agent', 'add agent', 'leave', 'set status'],
+        'unjoined agent': ['see', 'join as agent'],
+    },
+};
+// Who may add, but asks for what is none of the room's roles.
+const nonsense = { group: { owner: ['join as agent', 'add agent'], admin: ['join as agent', 'add agent'] } };
+
+for (const [type, rows] of Object.entries(askers)) {
+    for (const [standing, id] of Object.entries(rows)) {
+        test(`${type}: ${standing}`, { timeout: 60_000 }, async () => {
+            let room = await rooms[type]();
+            for (const [name, operation] of Object.entries(operations)) {
+                const may = matrix[type][standing];
+                const was = await stateOf(room);
+                const { status, body } = await operation(users[id], room, type);
+                const said = `${type}, ${standing}, ${name}: ${status} ${JSON.stringify(body).slice(0, 300)}`;
+                if (may?.includes(name)) {
+                    assert(status === 200 || status === 201, said);
+                    if (!['see', 'read'].includes(name)) room = await rooms[type]();
+                    continue;
+                }
+                const expected = nonsense[type]?.[standing]?.includes(name) ? 400 : may ? 403 : 404;
+                assert.equal(status, expected, said);
+                assert.equal(body.statusCode, expected);
+                assert.equal(body.code, { 400: 'invalid_request', 403: 'forbidden', 404: 'room_not_found' }[expected], said);
+                assert.deepEqual(await stateOf(room), was, `${said}: changed something`);
+            }
+        });
+    }
+}
+
+test('an agent who has not joined sees the room without its messages, and brings nobody else', async () => {
+    const room = (await must(201, users.mia.rest('POST', '/chat/rooms', { type: 'support' }))).id;
+    await must(201, users.mia.rest('POST', `/chat/rooms/${room}/messages`, { content: 'help' }));
+    const seen = await must(200, users.gert.rest('GET', `/chat/rooms/${room}`));
+    assert.deepEqual([seen.lastMessage, seen.unreadCount, seen.status], [null, 0, 'open']);
+    await must(403, add(room, users.gert, 'gus'));
+    const joined = await must(201, add(room, users.gert, 'gert'));
+    assert.deepEqual([joined.userId, joined.role], ['gert', 'agent']);
+    assert.equal((await users.gert.history(room)).length, 1);
+    assert.equal((await must(200, users.mia.rest('GET', `/chat/rooms/${room}`))).status, 'assigned');
+    assert.equal((await must(200, change(room, users.gert, { status: 'closed' }))).status, 'closed');
+    await must(200, change(room, users.gert, { status: 'assigned' }));
+    await must(200, remove(room, users.gert, 'gert'));
+    assert.equal((await stateOf(room)).status, 'open', 'nobody is left to care for it');
+});
+
+// ---- Coming
+
+test('who comes begins with nothing unread, and sees what historyFrom says', { timeout: 30_000 }, async () => {
+    for (const [historyFrom, seen] of [['start', 3], ['join', 1]]) {
+        const room = await stack.room([users.olga, users.max]);
+        await must(200, change(room, users.olga, { historyFrom }));
+        for (const content of ['one', 'two']) await must(201, users.olga.rest('POST', `/chat/rooms/${room}/messages`, { content }));
+        const participant = await must(201, add(room, users.olga, 'new'));
+        assert.deepEqual(
+            { ...participant, joinedAt: typeof participant.joinedAt },
+            { userId: 'new', role: 'member', joinedAt: 'string', readSeq: 2, deliveredSeq: 2, online: false },
+        );
+        assert.equal((await must(200, users.new.rest('GET', `/chat/rooms/${room}`))).unreadCount, 0);
+        // Answered is known at every door: what the new one says at once is taken.
+        const door = await users.new.mqtt({ room });
+        assert.equal((await door.send(room, { content: 'three' })).status, 'stored');
+        await door.close();
+        assert.equal((await users.new.history(room)).length, seen);
+    }
+});
+
+test('adding again answers with the participant, also when raced', { timeout: 30_000 }, async () => {
+    const room = await stack.room([users.olga]);
+    const answers = await Promise.all(Array.from({ length: 10 }, () => add(room, users.olga, 'new')));
+    assert.deepEqual(answers.map((a) => a.status).sort(), [...Array(9).fill(200), 201]);
+    for (const { body } of answers) assert.deepEqual(body, answers[0].body);
+    assert.equal((await must(200, add(room, users.olga, 'new', 'admin'))).role, 'member', 'not another role');
+    assert.equal((await stateOf(room)).rev, 1);
+});
+
+test('a room holds participants_max, also when raced', { timeout: 30_000 }, async () => {
+    const room = await stack.room([users.olga]);
+    const answers = await Promise.all(Array.from({ length: 15 }, (_, i) => add(room, users.olga, `extra-${i}`)));
+    assert.equal(answers.filter((a) => a.status === 201).length, 11);
+    for (const { status, body } of answers.filter((a) => a.status !== 201))
+        assert.deepEqual([status, body.code], [409, 'participants_max']);
+    assert.equal(Object.keys(await rolesOf(room)).length, 12);
+});
+
+test('two make the same direct room at once: one room', { timeout: 30_000 }, async () => {
+    for (let i = 0; i < 10; i++) {
+        const [a, b] = [stack.user(`a-${i}`), stack.user(`b-${i}`)];
+        const make = (by, to) => by.rest('POST', '/chat/rooms', { type: 'direct', participantIds: [to.id] });
+        const answers = await Promise.all([make(a, b), make(b, a), make(a, b), make(b, a)]);
+        assert.deepEqual(answers.map((x) => x.status).sort(), [200, 200, 200, 201]);
+        assert.equal(new Set(answers.map((x) => x.body.id)).size, 1);
+    }
+});
+
+// ---- Going
+
+test('the last owner passes the group to the oldest admin, then to the oldest member', { timeout: 30_000 }, async () => {
+    const room = await stack.room([users.olga, users.mia]);
+    await must(201, add(room, users.olga, 'anna'));
+    await must(201, add(room, users.olga, 'adam'));
+    await must(200, setRole(room, users.olga, 'adam', 'admin'));
+    await must(409, setRole(room, users.olga, 'olga', 'admin')).then((e) => assert.equal(e.code, 'last_owner'));
+    const { rev } = await stateOf(room);
+    assert.deepEqual(await must(200, remove(room, users.olga, 'olga')), { chatRoomId: room, rev: rev + 1, userId: 'olga' });
+    assert.deepEqual(await rolesOf(room), { mia: 'member', anna: 'member', adam: 'owner' });
+    assert.equal((await stateOf(room)).rev, rev + 2, 'each event has a rev');
+    await must(200, remove(room, users.adam, 'adam'));
+    assert.deepEqual(await rolesOf(room), { mia: 'owner', anna: 'member' });
+    await must(200, change(room, users.mia, { name: 'mine now' }));
+    await must(200, remove(room, users.anna, 'anna'));
+    await must(200, remove(room, users.mia, 'mia'));
+    assert.deepEqual(await rolesOf(room), {});
+    await must(404, users.mia.rest('GET', `/chat/rooms/${room}`));
+});
+
+test('everybody leaves at once: no deadlock, and never a group without an owner', { timeout: 60_000 }, async () => {
+    for (let round = 0; round < 10; round++) {
+        const all = Array.from({ length: 8 }, (_, i) => stack.user(`r${round}-${i}`));
+        const room = await stack.room(all);
+        const answers = await Promise.all(all.slice(round % 2).map((u) => remove(room, u, u.id)));
+        assert.deepEqual(answers.map((a) => a.status), answers.map(() => 200), JSON.stringify(answers.map((a) => a.body)));
+        assert.deepEqual(await rolesOf(room), round % 2 ? { [all[0].id]: 'owner' } : {});
+    }
+});
+
+test('a right that is taken away holds for what was asked at the same time', { timeout: 60_000 }, async () => {
+    for (let round = 0; round < 20; round++) {
+        const room = await stack.room([users.olga, users.adam, users.mia]);
+        await must(200, setRole(room, users.olga, 'adam', 'admin'));
+        const [demoted, removed] = await Promise.all([
+            setRole(room, users.olga, 'adam', 'member'),
+            remove(room, users.adam, 'mia'),
+        ]);
+        assert.equal(demoted.status, 200);
+        assert([200, 403].includes(removed.status), JSON.stringify(removed.body));
+        assert.equal('mia' in (await rolesOf(room)), removed.status === 403);
+        if (removed.status === 200) assert(removed.body.rev < (await stateOf(room)).rev, 'it came before');
+    }
+});
+
+test('a removed one who comes again is as new', { timeout: 30_000 }, async () => {
+    const room = await stack.room([users.olga, users.mia]);
+    await must(200, change(room, users.olga, { historyFrom: 'join' }));
+    await must(201, users.olga.rest('POST', `/chat/rooms/${room}/messages`, { content: 'one' }));
+    await must(200, remove(room, users.olga, 'mia'));
+    await must(404, users.mia.rest('GET', `/chat/rooms/${room}/messages`));
+    await must(404, remove(room, users.olga, 'mia')).then((e) => assert.equal(e.code, 'participant_not_found'));
+    await must(201, users.olga.rest('POST', `/chat/rooms/${room}/messages`, { content: 'two' }));
+    await must(201, add(room, users.olga, 'mia'));
+    await must(201, users.olga.rest('POST', `/chat/rooms/${room}/messages`, { content: 'three' }));
+    assert.deepEqual((await users.mia.history(room)).map((m) => m.content), ['three']);
+    assert.equal((await must(200, users.mia.rest('GET', `/chat/rooms/${room}`))).unreadCount, 1);
+});
+
+test('settings: only what is named changes, and nothing raises no rev', { timeout: 30_000 }, async () => {
+    const room = await stack.room([users.olga, users.mia], { name: 'old' });
+    const named = await must(200, change(room, users.olga, { name: 'Grüße 🎉 "x"' }));
+    assert.deepEqual([named.name, named.historyFrom, named.rev, named.status], ['Grüße 🎉 "x"', 'start', 1, null]);
+    const same = await must(200, change(room, users.olga, { name: 'Grüße 🎉 "x"', historyFrom: 'start' }));
+    assert.deepEqual([same.rev, same.updatedAt], [1, named.updatedAt]);
+    const both = await must(200, change(room, users.olga, { name: null, historyFrom: 'join' }));
+    assert.deepEqual([both.name, both.historyFrom, both.rev], [null, 'join', 2]);
+    for (const body of [{}, { name: '' }, { name: 'x'.repeat(201) }, { historyFrom: 'never' }, { status: 'gone' }, { name: 1, status: 2 }]) {
+        const error = await must(400, change(room, users.olga, body));
+        assert(Array.isArray(error.message), JSON.stringify(error));
+    }
+});
