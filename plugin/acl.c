@@ -1,5 +1,6 @@
 #include "plugin/acl.h"
 
+#include "plugin/inbox.h"
 #include "plugin/ingress.h"
 
 #include <string.h>
@@ -82,13 +83,23 @@ static int deny(struct plugin *p, const struct mosquitto_evt_acl_check *event, e
     return BROKER_DENIED;
 }
 
+static void on_unsubscribe(struct plugin *p, const struct mosquitto_evt_acl_check *event)
+{
+    const struct client *client = clients_find(p->clients, event->client);
+    struct topic filter = filter_parse(p->config->prefix, event->topic);
+    if (client != NULL && client->person != NULL)
+        inbox_unsubscribed(p, client, &filter);
+}
+
 int acl_check(struct plugin *p, const struct mosquitto_evt_acl_check *event)
 {
     struct topic filter;
     const struct topic *topic = &filter;
     enum access access = ACCESS_SUBSCRIBE;
-    if (event->access == MOSQ_ACL_UNSUBSCRIBE)
+    if (event->access == MOSQ_ACL_UNSUBSCRIBE) {
+        on_unsubscribe(p, event);
         return BROKER_OK;
+    }
     if (event->access == MOSQ_ACL_SUBSCRIBE) {
         filter = filter_parse(p->config->prefix, event->topic);
     } else {
@@ -102,5 +113,7 @@ int acl_check(struct plugin *p, const struct mosquitto_evt_acl_check *event)
     struct verdict verdict = access_topic(&who, access, topic, p->members, p->stale);
     if (!verdict.allowed)
         return deny(p, event, access, topic, client, verdict.rule);
+    if (access == ACCESS_SUBSCRIBE)
+        inbox_subscribed(p, client, topic);
     return verdict.rule == RULE_OUTSIDE_PREFIX ? outside(p, event->topic) : BROKER_OK;
 }

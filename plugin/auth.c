@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/json.h"
+#include "plugin/inbox.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -109,6 +110,7 @@ static int connect_token(struct plugin *p, struct mosquitto *client, const char 
         return code;
     if (mosquitto_set_username(client, token.user) != BROKER_OK)
         return BROKER_AUTH;
+    inbox_connecting(p, client, id);
     clients_add(p->clients, client, id, &token, mosquitto_client_protocol(client) == mp_websockets);
     return BROKER_OK;
 }
@@ -139,6 +141,7 @@ int auth_connect(struct plugin *p, struct mosquitto *client, const char *user, c
 
 void auth_disconnect(struct plugin *p, const struct mosquitto *client)
 {
+    inbox_disconnecting(p, client);
     clients_disconnected(p->clients, client);
     nodes_gone(&p->nodes, client);
 }

@@ -237,7 +237,7 @@ struct client *clients_add(struct clients *c, const void *handle, const char *id
     return client;
 }
 
-static bool may_have_session(const struct client *client)
+bool client_may_have_session(const struct client *client)
 {
     const struct person *person = client->person;
     return person != NULL && strncmp(client->id, person->user, person->size) == 0 &&
@@ -249,7 +249,7 @@ void clients_disconnected(struct clients *c, const void *handle)
     struct client *client = clients_find(c, handle);
     if (client == NULL || (!client->connected && !client->replaced))
         return;
-    if (client->replaced || !may_have_session(client)) {
+    if (client->replaced || !client_may_have_session(client)) {
         client_remove(c, client);
         return;
     }

@@ -58,6 +58,9 @@ struct client *clients_holder(const struct clients *c, const char *id);
 struct client *clients_add(struct clients *c, const void *handle, const char *id, const struct token *token,
                            bool websocket);
 
+/* The broker may keep a session for the client: its id is `{user}:...`. */
+bool client_may_have_session(const struct client *client);
+
 /* The connection ended; may come twice, and for pointers never added. A client with a token and an id of
  * `{user}:...` becomes an offline record, anything else is removed. */
 void clients_disconnected(struct clients *c, const void *handle);

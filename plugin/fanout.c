@@ -1,5 +1,6 @@
 #include "plugin/fanout.h"
 
+#include "plugin/inbox.h"
 #include "plugin/item.h"
 #include "plugin/membership.h"
 
@@ -45,6 +46,7 @@ static void send_message(struct plugin *p, const struct result *result)
     char topic[TOPIC_TEXT_MAX];
     topic_format_room(topic, p->config->prefix, &result->room, TOPIC_ROOM_MESSAGES, NULL);
     plugin_publish(p, topic, result->body, result->body_size, 1);
+    inbox_publish(p, &result->room, result->body, result->body_size);
     for (struct node *node = p->nodes.list; node < p->nodes.list + NODES_MAX; node++) {
         if (!node->used)
             continue;

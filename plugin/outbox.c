@@ -1,5 +1,7 @@
 #include "plugin/outbox.h"
 
+#include "plugin/inbox.h"
+
 #include <string.h>
 
 static void put_record(struct plugin *p, const struct memberlog_event *event)
@@ -29,6 +31,8 @@ static void publish(void *context, const struct memberlog_event *event)
         topic_format_room(topic, p->config->prefix, &event->room,
                           event->messages ? TOPIC_ROOM_MESSAGES : TOPIC_ROOM_EVENTS, NULL);
     plugin_publish(p, topic, event->payload, event->payload_size, 1);
+    if (event->messages && event->user[0] == '\0')
+        inbox_publish(p, &event->room, event->payload, event->payload_size);
     put_record(p, event);
 }
 

@@ -9,6 +9,7 @@
 #include "plugin/acl.h"
 #include "plugin/auth.h"
 #include "plugin/fanout.h"
+#include "plugin/inboxes.h"
 #include "plugin/ingress.h"
 #include "plugin/item.h"
 #include "plugin/logs.h"
@@ -177,6 +178,7 @@ static void make_parts(struct plugin *p)
     random_bytes(&p->boot, sizeof p->boot);
     p->members = members_create();
     p->clients = clients_create(CLIENTS_OFFLINE_MAX);
+    p->inboxes = inboxes_create();
     p->sends = rates_create(SEND_BUCKETS);
     p->marks = rates_create(SEND_BUCKETS);
     p->typing = rates_create(TYPING_BUCKETS);
@@ -229,6 +231,7 @@ static void plugin_destroy(struct plugin *p)
     rates_destroy(&p->marks);
     rates_destroy(&p->typing);
     rates_destroy(&p->connects);
+    inboxes_destroy(&p->inboxes);
     clients_destroy(&p->clients);
     members_destroy(&p->members);
     token_keys_destroy(&p->keys);

@@ -30,6 +30,7 @@ struct plugin {
     struct members *members;
     struct memberlog *memberlog;
     struct clients *clients;
+    struct inboxes *inboxes;
     struct nodes nodes;
     struct rates *sends, *marks, *typing, *connects;
     struct queue *results;

@@ -1,0 +1,105 @@
+/* The plugin interface does not tell which subscriptions a client holds, only the checks on the way there. So
+ * they are counted: a granted SUBSCRIBE adds, an UNSUBSCRIBE takes away, and the end of a session takes all.
+ * Where that end is not told (a session of MQTT 5 that expires) a listener is believed to be there for
+ * longer, which costs a publish to nobody. */
+#include "plugin/inbox.h"
+
+#include "plugin/inboxes.h"
+
+#include <string.h>
+
+#define FEW_INBOXES 16 /* so many are asked each; for more, the room's members are walked */
+
+static const char *const tails[] = {"inbox", "#", "+", "+/#", "inbox/#"};
+
+/* The bit of a filter that covers its owner's inbox, else 0. */
+static unsigned shape_of(const struct topic *filter)
+{
+    if (filter->owner.text == NULL || filter->id_wild)
+        return 0;
+    const char *tail = filter->owner.text + filter->owner.size + 1;
+    bool of_user = filter->kind == TOPIC_USER_INBOX || (filter->kind == TOPIC_USER_EVENTS && filter->wild);
+    for (unsigned i = 0; of_user && i < sizeof tails / sizeof tails[0]; i++)
+        if (strcmp(tail, tails[i]) == 0)
+            return 1U << (2 * i + filter->shared);
+    return 0;
+}
+
+void inbox_subscribed(struct plugin *p, const struct client *client, const struct topic *filter)
+{
+    unsigned shape = shape_of(filter);
+    if (shape != 0)
+        inboxes_add(p->inboxes, client->id, filter->owner.text, filter->owner.size, shape);
+}
+
+void inbox_unsubscribed(struct plugin *p, const struct client *client, const struct topic *filter)
+{
+    unsigned shape = shape_of(filter);
+    if (shape != 0)
+        inboxes_remove(p->inboxes, client->id, filter->owner.text, filter->owner.size, shape);
+}
+
+/* May the session live on without its connection? MQTT 5 says so by a property that we aren't told. */
+static bool may_live_on(const struct mosquitto *handle)
+{
+    return mosquitto_client_protocol_version(handle) == 5 || !mosquitto_client_clean_session(handle);
+}
+
+void inbox_connecting(struct plugin *p, const struct mosquitto *handle, const char *client_id)
+{
+    const struct client *before = clients_holder(p->clients, client_id);
+    if (mosquitto_client_clean_session(handle) || (before != NULL && !may_live_on(before->handle)))
+        inboxes_forget(p->inboxes, client_id);
+}
+
+void inbox_disconnecting(struct plugin *p, const struct mosquitto *handle)
+{
+    const struct client *client = clients_find(p->clients, handle);
+    if (client == NULL || !client->connected || client->person == NULL)
+        return; /* also one that was replaced: what it held is its successor's now */
+    if (!may_live_on(handle) || !client_may_have_session(client))
+        inboxes_forget(p->inboxes, client->id);
+}
+
+/* Publishing. */
+
+struct delivery {
+    struct plugin *p;
+    const struct uuid *room;
+    const void *message;
+    size_t size;
+};
+
+static void publish(const struct delivery *d, const char *user)
+{
+    char topic[TOPIC_TEXT_MAX];
+    topic_format_user(topic, d->p->config->prefix, user, TOPIC_USER_INBOX, NULL);
+    plugin_publish(d->p, topic, d->message, d->size, 1);
+}
+
+static void to_listener(void *context, const char *user, size_t user_size)
+{
+    const struct delivery *d = context;
+    if (members_role(d->p->members, d->room, user, user_size, NULL) != MEMBER_NONE)
+        publish(d, user);
+}
+
+static void to_member(void *context, const char *user, enum member_role role)
+{
+    const struct delivery *d = context;
+    (void)role;
+    if (inboxes_has(d->p->inboxes, user))
+        publish(d, user);
+}
+
+void inbox_publish(struct plugin *p, const struct uuid *room, const void *message, size_t size)
+{
+    size_t count = inboxes_count(p->inboxes);
+    struct delivery d = {.p = p, .room = room, .message = message, .size = size};
+    if (count == 0)
+        return;
+    if (count <= FEW_INBOXES)
+        inboxes_each(p->inboxes, to_listener, &d);
+    else
+        members_each_user(p->members, room, to_member, &d);
+}
