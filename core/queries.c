@@ -90,11 +90,11 @@ const char QUERY_ROOM_UPDATE[] = CHANGE("parlor_room_update", ", $7, $8, $9");
     "m.id, m.seq, m.sender_id, m.client_message_id, m.type, m.content, m.mentions, m.reply_to_id,"      \
     " m.attachments, m.rev, date_part('epoch', m.created_at), date_part('epoch', m.edited_at),"         \
     " date_part('epoch', m.deleted_at)"
-#define FOUND_COLUMNS                                                                                   \
-    "(s.found).id, (s.found).seq, (s.found).sender_id, (s.found).client_message_id, (s.found).type,"    \
-    " (s.found).content, (s.found).mentions, (s.found).reply_to_id, (s.found).attachments,"             \
-    " (s.found).rev, date_part('epoch', (s.found).created_at), date_part('epoch', (s.found).edited_at)," \
-    " date_part('epoch', (s.found).deleted_at)"
+#define HIT_COLUMNS                                                                                   \
+    "(s.hit).id, (s.hit).seq, (s.hit).sender_id, (s.hit).client_message_id, (s.hit).type,"    \
+    " (s.hit).content, (s.hit).mentions, (s.hit).reply_to_id, (s.hit).attachments,"             \
+    " (s.hit).rev, date_part('epoch', (s.hit).created_at), date_part('epoch', (s.hit).edited_at)," \
+    " date_part('epoch', (s.hit).deleted_at)"
 #define HISTORY                                                                                         \
     "(select p.history_seq from chat_participants p where p.room_id = $1::uuid and p.user_id = $2)"
 
@@ -107,7 +107,7 @@ const char QUERY_PAGE_AFTER[] =
     " and m.seq > " HISTORY " order by m.room_id, m.seq limit $4::bigint";
 
 const char QUERY_SEARCH[] =
-    "select " FOUND_COLUMNS ", s.marked"
+    "select " HIT_COLUMNS ", s.marked"
     " from parlor_search($1::uuid, $2, $3, $4, $5::bigint, $6::bigint, $7) s";
 
 const char QUERY_SEARCH_FEED[] = "select parlor_search_feed($1::uuid, $2::bigint)";

@@ -321,6 +321,13 @@ void exchange_send(struct exchange *x, const struct broker_send *send, exchange_
     x->ports->broker->send(x->ports->broker, send, on_send_done, x);
 }
 
+void exchange_mark(struct exchange *x, const struct broker_send *mark, exchange_broker_fn done)
+{
+    x->holds++;
+    x->on_broker = done;
+    x->ports->broker->mark(x->ports->broker, false, mark, on_send_done, x);
+}
+
 static void on_barrier_done(void *context, bool reached)
 {
     struct exchange *x = context;

@@ -90,6 +90,7 @@ bool exchange_body(struct exchange *x);
 void exchange_query(struct exchange *x, const char *sql, int count, const char *const *values,
                     exchange_db_fn done);
 void exchange_send(struct exchange *x, const struct broker_send *send, exchange_broker_fn done);
+void exchange_mark(struct exchange *x, const struct broker_send *mark, exchange_broker_fn done); /* as read */
 void exchange_barrier(struct exchange *x, int64_t version, int64_t timeout_ms, exchange_barrier_fn done);
 void exchange_timer(struct exchange *x, int64_t delay_ms, exchange_timer_fn done); /* ends with the answer */
 

@@ -6,6 +6,7 @@
 #include "http/edits.h"
 #include "http/exchange.h"
 #include "http/health.h"
+#include "http/marks.h"
 #include "http/messages.h"
 #include "http/participants.h"
 #include "http/rate.h"
@@ -28,12 +29,14 @@ struct http {
 
 static const char *const no_params[] = {NULL};
 static const char *const room_list_params[] = {"type", "cursor", "limit", NULL};
-static const char *const message_list_params[] = {"limit", "before", "after", NULL};
+static const char *const message_list_params[] = {"limit", "before", "after", "search", NULL};
 
 /* A noun's routes stand together; docs/openapi.yaml has each of them. */
 static const struct route routes[] = {
     {"GET", "/api/v1/chat/rooms/:id/messages", messages_list, ROUTE_AUTH, message_list_params},
     {"POST", "/api/v1/chat/rooms/:id/messages", messages_create, ROUTE_AUTH | ROUTE_JSON, no_params},
+    {"PATCH", "/api/v1/chat/messages/:id/read", marks_message, ROUTE_AUTH, no_params},
+    {"PATCH", "/api/v1/chat/rooms/:id/read", marks_room, ROUTE_AUTH | ROUTE_JSON, no_params},
     {"PATCH", "/api/v1/chat/messages/:id", edits_edit, ROUTE_AUTH | ROUTE_JSON, no_params},
     {"DELETE", "/api/v1/chat/messages/:id", edits_delete, ROUTE_AUTH, no_params},
     {"PATCH", "/api/v1/chat/rooms/:id/participants/:userId/remove", participants_remove, ROUTE_AUTH,

@@ -6,6 +6,7 @@
 #include "core/message.h"
 #include "core/queries.h"
 #include "http/rooms.h"
+#include "http/search.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,6 +146,10 @@ void messages_list(struct exchange *x)
     args_integer(&x->args, "after", 0, INT64_MAX, &from, &x->problems);
     if (exchange_refuse_problems(x) || !rooms_admit(x, OPERATION_READ))
         return;
+    if (args_get(&x->args, "search") != NULL) {
+        search_list(x, from, page->limit);
+        return;
+    }
     char from_text[NUMBER_TEXT_SIZE], limit_text[NUMBER_TEXT_SIZE];
     snprintf(from_text, sizeof from_text, "%lld", (long long)from);
     snprintf(limit_text, sizeof limit_text, "%lld", (long long)page->limit + 1);

@@ -97,11 +97,13 @@ $$;
 -- seq, if any, is where to go on because this call has looked at enough, its rev how many messages are not indexed.
 -- No row for one who is not in the room.
 create function parlor_search(room uuid, reader text, head text, tail text, below bigint, count bigint, mark text)
-returns table (found chat_messages, marked text)
-language plpgsql as $$
+returns table (hit chat_messages, marked text)
+language plpgsql
+-- A word that is everywhere would be looked for in the rows, each to be unpacked, and not in the index.
+set enable_seqscan = off set jit = off as $$
 declare
-    looked_max constant bigint := 10000;                -- messages that are not indexed
-    blocks_max constant bigint := 500;
+    looked_max constant bigint := 4000;                 -- messages that are not indexed
+    blocks_max constant bigint := 150;
     history bigint;
     top bigint;
     low bigint;
@@ -132,7 +134,7 @@ begin
 
     low := greatest(indexed, history, top - looked_max);
     if top > low then
-        return query select m, ts_headline('simple', m.content, query, options)
+        return query select f.m, ts_headline('simple', (f.m).content, query, options)
         from (select m from chat_messages m where m.room_id = room and m.seq > low and m.seq <= top
               and to_tsvector('simple', m.content) @@ query
               order by m.room_id desc, m.seq desc limit left_over) f (m);
@@ -156,7 +158,7 @@ begin
                 rest.seq := at.block * 32 + 33;
                 exit;
             end if;
-            return query select m, ts_headline('simple', m.content, query, options)
+            return query select f.m, ts_headline('simple', (f.m).content, query, options)
             from (select m from chat_messages m where m.room_id = room
                   and m.seq > greatest(at.block * 32, history) and m.seq <= least(at.block * 32 + 32, top)
                   and to_tsvector('simple', m.content) @@ query
@@ -166,7 +168,7 @@ begin
             exit when left_over <= 0;
         end loop;
     end if;
-    found := rest;
+    hit := rest;
     marked := null;
     return next;
 end $$;

@@ -250,3 +250,104 @@ test('who joined later sees nothing from before', { timeout: 30_000 }, async () 
     assert.deepEqual([copy.rooms[room].seq, copy.rooms[room].rev], [4, 1]);
     refused(await remove(late, before[0].id), 404, 'message_not_found');
 });
+
+const search = async (user, room, text, more = '') => {
+    const { status, body } = await user.rest('GET', `/chat/rooms/${room}/messages?search=${encodeURIComponent(text)}${more}`);
+    assert.equal(status, 200, JSON.stringify(body));
+    return body;
+};
+const found = async (...args) => (await search(...args)).data.map((m) => m.content);
+const highlighted = ({ content, matches }) => matches.map(([start, length]) => content.slice(start, start + length));
+
+test('search: all words, the last by its beginning, newest first, with matches', { timeout: 30_000 }, async () => {
+    const room = await stack.room([alice, bob]);
+    const other = await stack.room([alice, bob]);
+    await say(alice, other, 'Hello World, elsewhere');
+    const said = await say(alice, room, 'Hello World', 'hello there', '\u{1F600} \u00c9t\u00e9: HELLO worldly wonders', "it's a <b>world</b> of quotes \\ ' \"", 'hell', 'mail bob@example.com now');
+    assert.deepEqual(await found(bob, room, 'hello wor'), [said[2].content, said[0].content]);
+    assert.deepEqual(await found(bob, room, 'wor hello'), [], 'only the last word may be a beginning');
+    const { data } = await search(bob, room, 'hello wor');
+    assert.deepEqual(data.map(highlighted), [['HELLO', 'worldly'], ['Hello', 'World']]);
+    const { matches, ...message } = data[1];
+    assert.deepEqual(message, said[0]);
+    assert.deepEqual((await search(bob, room, '\u00c9T')).data.map(highlighted), [['\u00c9t\u00e9']]);
+    assert.deepEqual((await search(bob, room, 'world')).data.map((m) => m.seq), [4, 3, 1]);
+    assert.deepEqual((await search(bob, room, 'of quo')).data.map(highlighted), [['of', 'quotes']]);
+    assert.deepEqual(await found(bob, room, 'bob@example.com'), ['mail bob@example.com now']);
+    for (const text of ["'", '\\', '& | !', ":*", "hello' & '", '%', '!!!']) assert((await found(bob, room, text)).length <= 6);
+    const page = await search(bob, room, 'hel', '&limit=2');
+    assert.deepEqual([page.data.map((m) => m.seq), page.meta], [[5, 3], { nextCursor: 3, hasMore: true }]);
+    const next = await search(bob, room, 'hel', '&limit=2&before=3');
+    assert.deepEqual([next.data.map((m) => m.seq), next.meta], [[2, 1], { nextCursor: null, hasMore: false }]);
+    await edit(alice, said[1].id, 'goodbye');
+    await remove(alice, said[0].id);
+    assert.deepEqual(await found(bob, room, 'hello'), [said[2].content]);
+    assert.deepEqual(await found(bob, room, 'goodb'), ['goodbye']);
+    refused(await mallory.rest('GET', `/chat/rooms/${room}/messages?search=hello`), 404, 'room_not_found');
+});
+
+test('search of an indexed room finds what an unindexed one does, and nothing that is no more', { timeout: 60_000 }, async () => {
+    const room = await stack.room([alice, bob]);
+    const words = ['red', 'green', 'blue', 'yellow'];
+    await stack.sql.query(`insert into chat_messages (seq, body_hash, created_at, id, room_id, type, sender_id, client_message_id, content)
+        select n, 0, now(), gen_random_uuid(), $1, 'text', 'alice', 'c' || n,
+               ($2::text[])[1 + n % 4] || ' number ' || n || case when n % 500 = 3 then ' needle' else '' end
+        from generate_series(1, 3000) n`, [room, words]);
+    await stack.sql.query('update chat_rooms set last_seq = 3000 where id = $1', [room]);
+    const all = async (text) => {
+        const seqs = [];
+        let cursor = '';
+        for (let calls = 0; calls < 100; calls++) {
+            const { data, meta } = await search(bob, room, text, `&limit=100${cursor}`);
+            seqs.push(...data.map((m) => m.seq));
+            if (!meta.hasMore) return seqs;
+            cursor = `&before=${meta.nextCursor}`;
+        }
+        assert.fail('search goes on');
+    };
+    const expected = Array.from({ length: 6 }, (_, i) => 2503 - 500 * i);
+    const indexed = async () => (await stack.sql.query('select blocks from chat_search_rooms where room_id = $1', [room])).rows[0]?.blocks;
+    assert.deepEqual(await all('needle'), expected);
+    await until('the room is indexed', async () => Number(await indexed()) === 93);
+    assert.deepEqual(await all('needle'), expected);
+    assert.deepEqual(await all('needle yell'), expected);
+    assert.deepEqual((await all('gre')).length, 750);
+    assert.deepEqual((await all('number')).length, 3000);
+    const { data: [one] } = await search(bob, room, 'needle', '&limit=1');
+    await edit(alice, one.id, 'a haystack');
+    assert.deepEqual(await all('needle'), expected.slice(1));
+    assert.deepEqual(await all('hayst'), [one.seq]);
+    await remove(alice, one.id);
+    assert.deepEqual(await all('haystack'), []);
+    const left = await stack.sql.query("select from chat_search_blocks where words::text like '%haystack%'");
+    assert.equal(left.rowCount, 0, 'a deleted word is nowhere');
+    // Words that fill no row, and one longer than a row takes: found all the same.
+    const many = Array.from({ length: 2000 }, (_, i) => `w${i}x`).join(' ');
+    const [odd] = await say(alice, room, `${'y'.repeat(2046)} rarest ${many}`);
+    await say(alice, room, ...Array.from({ length: 8 }, () => 'z'));
+    await stack.sql.query('select parlor_search_feed($1, 10)', [room]);
+    assert.deepEqual(await all('rarest'), [odd.seq]);
+    await stack.sql.query('update chat_participants set history_seq = 1503 where room_id = $1 and user_id = $2', [room, 'bob']);
+    assert.deepEqual(await all('needle'), [2003], 'nothing from before one joined');
+});
+
+test('marks by REST move the watermark and answer the receipt', { timeout: 30_000 }, async () => {
+    const room = await stack.room([alice, bob]);
+    const said = await say(alice, room, 'a', 'b', 'c');
+    const mark = async (path, body) => {
+        const answer = await bob.rest('PATCH', path, body);
+        assert.equal(answer.status, 200, JSON.stringify(answer.body));
+        assert.deepEqual(Object.keys(answer.body), ['chatRoomId', 'userId', 'readSeq', 'deliveredSeq', 'at']);
+        return answer.body.readSeq;
+    };
+    assert.equal(await mark(`/chat/messages/${said[1].id}/read`), 2);
+    assert.equal(await mark(`/chat/rooms/${room}/read`, { seq: 1 }), 2, 'never back');
+    assert.equal(await mark(`/chat/rooms/${room}/read`, { messageId: said[2].id }), 3);
+    await say(alice, room, 'd');
+    assert.equal(await mark(`/chat/rooms/${room}/read`), 4);
+    assert.equal(await mark(`/chat/rooms/${room}/read`, { seq: 99 }), 4, 'clamped');
+    const { body } = await bob.rest('GET', `/chat/rooms/${room}`);
+    assert.equal(body.unreadCount, 0);
+    refused(await mallory.rest('PATCH', `/chat/messages/${said[0].id}/read`), 404, 'message_not_found');
+    refused(await mallory.rest('PATCH', `/chat/rooms/${room}/read`), 404, 'room_not_found');
+});

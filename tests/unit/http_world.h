@@ -126,6 +126,16 @@ static inline void fake_send(struct broker_port *port, const struct broker_send 
     world.send_context = context;
 }
 
+static inline void fake_mark(struct broker_port *port, bool delivered, const struct broker_send *mark,
+                             broker_answer_fn done, void *context)
+{
+    char room[UUID_TEXT_SIZE];
+    assert_false(delivered);
+    uuid_format(&mark->room, room);
+    assert_string_equal(room, ROOM);
+    fake_send(port, mark, done, context);
+}
+
 static inline void broker_refuses(enum error_code code, const char *word)
 {
     struct broker_answer answer = {.stored = false};
@@ -302,7 +312,8 @@ static inline int begin(void **state)
     issue(expired, TOKEN_BY_ISSUER, "alice", ROLE_USER, 7200);
     issue(service, TOKEN_BY_SERVICE, SERVICE_USER, ROLE_SERVICE, 0);
     world.db.query = fake_query;
-    world.broker = (struct broker_port){.send = fake_send, .barrier = fake_barrier, .ready = fake_ready};
+    world.broker = (struct broker_port){
+        .send = fake_send, .mark = fake_mark, .barrier = fake_barrier, .ready = fake_ready};
     world.clock = (struct clock_port){
         .wall_ms = fake_wall_ms, .mono_ns = fake_mono_ns, .start = fake_start, .cancel = fake_cancel};
     world.members = members_create();

@@ -405,9 +405,9 @@ static void test_pages(void **state)
 static void test_page_problems(void **state)
 {
     (void)state;
-    ask("GET", "/api/v1/chat/rooms/x/messages", "limit=101&before=0&after=-1&search=a", NULL);
+    ask("GET", "/api/v1/chat/rooms/x/messages", "limit=101&before=0&after=-1&find=a", NULL);
     assert_answer(400,
-                  "[\"unknown parameter `search`\",\"id must be a UUID\","
+                  "[\"unknown parameter `find`\",\"id must be a UUID\","
                   "\"limit must be a whole number from 1 to 100\",\"before must be a whole number from 1\","
                   "\"before and after must not be given together\","
                   "\"after must be a whole number from 0\"]");
