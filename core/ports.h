@@ -47,6 +47,8 @@ struct request_ops {
  * nowhere). */
 typedef void (*request_gone_fn)(struct request *request);
 
+struct token;
+
 /* One request with its whole body in memory. Made by its source (http/listener, the `api` topic), valid until
  * it is answered. */
 struct request {
@@ -60,6 +62,9 @@ struct request {
     const char *request_id; /* for logs and errors */
     /* Header's value by case-insensitive name; NULL when absent. */
     const char *(*header)(const struct request *request, const char *name);
+    /* Who asks, when its source has checked that already (the `api` topic): no header is looked at then.
+     * NULL: the token in `Authorization` says. */
+    const struct token *who;
     request_gone_fn on_gone; /* set by whoever holds the request; may stay NULL */
     void *holder;            /* for whoever holds it */
 };

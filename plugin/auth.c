@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/json.h"
 #include "plugin/inbox.h"
+#include "plugin/live.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -94,6 +95,19 @@ static bool too_fast(struct plugin *p, const char *address)
                        clock_mono_ns());
 }
 
+/* The pointer may have stood for a connection of another user, whose end nobody told. */
+static void add_user(struct plugin *p, struct mosquitto *client, const char *id, const struct token *token)
+{
+    const struct client *before = clients_find(p->clients, client);
+    char *other = before != NULL && before->person != NULL ? mem_strdup(before->person->user) : NULL;
+    inbox_connecting(p, client, id);
+    clients_add(p->clients, client, id, token, mosquitto_client_protocol(client) == mp_websockets);
+    live_user_changed(p, token->user);
+    if (other != NULL)
+        live_user_changed(p, other);
+    free(other);
+}
+
 static int connect_token(struct plugin *p, struct mosquitto *client, const char *id, const char *user,
                          const char *text)
 {
@@ -110,8 +124,7 @@ static int connect_token(struct plugin *p, struct mosquitto *client, const char 
         return code;
     if (mosquitto_set_username(client, token.user) != BROKER_OK)
         return BROKER_AUTH;
-    inbox_connecting(p, client, id);
-    clients_add(p->clients, client, id, &token, mosquitto_client_protocol(client) == mp_websockets);
+    add_user(p, client, id, &token);
     return BROKER_OK;
 }
 
@@ -141,8 +154,16 @@ int auth_connect(struct plugin *p, struct mosquitto *client, const char *user, c
 
 void auth_disconnect(struct plugin *p, const struct mosquitto *client)
 {
+    const struct client *known = clients_find(p->clients, client);
+    char *user = known != NULL && known->person != NULL ? mem_strdup(known->person->user) : NULL;
     inbox_disconnecting(p, client);
     clients_disconnected(p->clients, client);
+    if (user != NULL)
+        live_user_changed(p, user);
+    free(user);
+    for (const struct node *node = p->nodes.list; node < p->nodes.list + NODES_MAX; node++)
+        if (node->used && node->client == client)
+            live_node_gone(p, node);
     nodes_gone(&p->nodes, client);
 }
 

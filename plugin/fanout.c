@@ -2,6 +2,7 @@
 
 #include "plugin/inbox.h"
 #include "plugin/item.h"
+#include "plugin/live.h"
 #include "plugin/membership.h"
 
 #include <string.h>
@@ -132,6 +133,8 @@ static void put_states(struct plugin *p)
     for (struct node *node = p->nodes.list; node < p->nodes.list + NODES_MAX; node++) {
         if (!node->used || (!news && !node->greeted))
             continue;
+        if (node->greeted)
+            live_tell_node(p, node);
         node->greeted = false;
         nodes_put(&p->nodes, node, &state);
     }

@@ -4,13 +4,13 @@
 #include "plugin/ingress.h"
 
 #include "core/clock.h"
+#include "plugin/api.h"
 #include "plugin/auth.h"
+#include "plugin/live.h"
 
 #include <string.h>
 
 #define REFUSED_PAYLOAD_FACTOR 4 /* a payload up to so many times the limit is searched for its id */
-#define TYPING_PER_S           1
-#define TYPING_BURST           3 /* started, stopped, started */
 
 static void consume(struct mosquitto_evt_message *event)
 {
@@ -108,8 +108,7 @@ static int on_typing(struct plugin *p, const struct client *client, const struct
         ingress_refuse(p, client, topic, NULL, 0, &too_large);
         return BROKER_DENIED;
     }
-    uint64_t key = uuid_hash(&topic->id) ^ bytes_hash(topic->speaker.text, topic->speaker.size);
-    if (p->config->limits && !rates_take(p->typing, key, TYPING_PER_S, TYPING_BURST, clock_mono_ns()))
+    if (!live_typing(p, topic, event->payload, event->payloadlen))
         consume(event);
     return BROKER_OK;
 }
@@ -196,6 +195,8 @@ static struct node *on_record(struct plugin *p, const struct client *client, con
             log_error("ingress", "client %s: there are %d nodes already", client->id, NODES_MAX);
         else
             log_info("ingress", "node %s is linked", node->name);
+        if (node != NULL)
+            live_node_gone(p, node); /* it names its users anew, within their grace */
     } else if (node == NULL) {
         log_warn("ingress", "client %s sent a record before its HELLO", client->id);
     } else if (record->type == WIRE_SEND || record->type == WIRE_READ || record->type == WIRE_DELIVERED) {
@@ -204,6 +205,12 @@ static struct node *on_record(struct plugin *p, const struct client *client, con
         on_node_watch(p, node, record);
     } else if (record->type == WIRE_UNWATCH) {
         node_unwatch(node, &record->room);
+    } else if (record->type == WIRE_TYPING) {
+        live_node_typing(p, record);
+    } else if (record->type == WIRE_ONLINE) {
+        live_node_online(p, node, record);
+    } else if (record->type == WIRE_REPLY) {
+        api_reply(p, record);
     }
     return node;
 }
@@ -259,7 +266,7 @@ int ingress_message(struct plugin *p, struct mosquitto_evt_message *event)
         on_mark(p, client, topic, event);
         break;
     case TOPIC_USER_API:
-        ingress_refuse(p, client, topic, event->payload, event->payloadlen, &not_served);
+        api_request(p, client, topic, event->payload, event->payloadlen);
         break;
     default:
         return BROKER_OK;

@@ -8,7 +8,6 @@
 #include "plugin/acl.h"
 #include "plugin/plugin.h"
 
-#define TYPING_BYTES_MAX  1024
 #define RECEIPT_BYTES_MAX 1024
 
 /* A broker_code. The event is changed in place when the message is consumed. */

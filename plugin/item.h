@@ -13,7 +13,12 @@
 
 #define LINK_NONE 0 /* the sender is an MQTT client, answered on its acks topic */
 
-enum item_kind { ITEM_SEND, ITEM_READ, ITEM_DELIVERED };
+enum item_kind {
+    ITEM_SEND,
+    ITEM_READ,
+    ITEM_DELIVERED,
+    ITEM_PRESENCE /* `request`: whether the user is online; `created_at_ms`: since when */
+};
 
 struct item {
     struct queue_node node;

@@ -12,6 +12,7 @@
 #include "plugin/inboxes.h"
 #include "plugin/ingress.h"
 #include "plugin/item.h"
+#include "plugin/live.h"
 #include "plugin/logs.h"
 #include "plugin/membership.h"
 #include "plugin/refusals.h"
@@ -22,7 +23,6 @@
 #define DATABASE_START_MS 2000
 #define FLUSH_MS          5000
 #define SEND_BUCKETS      65536
-#define TYPING_BUCKETS    16384
 #define CONNECT_BUCKETS   16384
 #define STALLS_EVERY_NS   (60 * PLUGIN_NS_PER_S)
 
@@ -33,16 +33,27 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **user_data, st
                                  int option_count);
 EXPORT int mosquitto_plugin_cleanup(void *user_data, struct mosquitto_opt *options, int option_count);
 
-void plugin_publish(struct plugin *p, const char *topic, const void *payload, size_t size, int qos)
+static void publish(struct plugin *p, const char *topic, const void *payload, size_t size, int qos,
+                    bool retained)
 {
     void *copy = mosquitto_malloc(size + 1); /* the broker frees it */
     if (copy == NULL)
         return;
     memcpy(copy, payload, size);
     ((char *)copy)[size] = '\0';
-    if (mosquitto_broker_publish(NULL, topic, (int)size, copy, qos, false, NULL) != BROKER_OK)
+    if (mosquitto_broker_publish(NULL, topic, (int)size, copy, qos, retained, NULL) != BROKER_OK)
         mosquitto_free(copy);
     p->published = true;
+}
+
+void plugin_publish(struct plugin *p, const char *topic, const void *payload, size_t size, int qos)
+{
+    publish(p, topic, payload, size, qos, false);
+}
+
+void plugin_publish_retained(struct plugin *p, const char *topic, const void *payload, size_t size)
+{
+    publish(p, topic, payload, size, 1, true);
 }
 
 const struct topic *plugin_topic(struct plugin *p, const char *text)
@@ -130,6 +141,7 @@ static int on_tick(int event, void *data, void *context)
     p->now_ns = clock_mono_ns();
     p->reloading = false;
     logs_drain();
+    live_tick(p);
     fanout_drain(p);
     int64_t now_s = clock_wall_ms() / 1000;
     if (now_s != p->now_s)
@@ -181,7 +193,7 @@ static void make_parts(struct plugin *p)
     p->inboxes = inboxes_create();
     p->sends = rates_create(SEND_BUCKETS);
     p->marks = rates_create(SEND_BUCKETS);
-    p->typing = rates_create(TYPING_BUCKETS);
+    live_create(p);
     p->connects = rates_create(CONNECT_BUCKETS);
     p->results = queue_create(0, 0); /* bounded by what ingress lets in */
     nodes_init(&p->nodes, fanout_packet, p);
@@ -229,7 +241,7 @@ static void plugin_destroy(struct plugin *p)
     nodes_finish(&p->nodes);
     rates_destroy(&p->sends);
     rates_destroy(&p->marks);
-    rates_destroy(&p->typing);
+    live_destroy(p);
     rates_destroy(&p->connects);
     inboxes_destroy(&p->inboxes);
     clients_destroy(&p->clients);

@@ -15,9 +15,11 @@
 #include "plugin/broker.h"
 #include "plugin/clients.h"
 #include "plugin/nodes.h"
+#include "plugin/presence.h"
 #include "plugin/queue.h"
 #include "plugin/rates.h"
 #include "plugin/stalls.h"
+#include "plugin/typing.h"
 #include "plugin/wake.h"
 #include "plugin/writer.h"
 
@@ -32,7 +34,9 @@ struct plugin {
     struct clients *clients;
     struct inboxes *inboxes;
     struct nodes nodes;
-    struct rates *sends, *marks, *typing, *connects;
+    struct rates *sends, *marks, *connects;
+    struct typing *typing;
+    struct presence *presence;
     struct queue *results;
     struct writer *writer;
     struct wake *wake;
@@ -58,6 +62,9 @@ struct plugin {
 
 /* Hands a copy of the bytes to the broker to publish, in its next turn. */
 void plugin_publish(struct plugin *p, const char *topic, const void *payload, size_t size, int qos);
+
+/* The same, at QoS 1 and retained. */
+void plugin_publish_retained(struct plugin *p, const char *topic, const void *payload, size_t size);
 
 /* The topic name parsed, from the cache when it is the last one. Good until the next call. */
 const struct topic *plugin_topic(struct plugin *p, const char *text);

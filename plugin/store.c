@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/db.h"
 #include "core/log.h"
+#include "plugin/store_attendance.h"
 #include "plugin/store_run.h"
 #include "plugin/store_sql.h"
 
@@ -304,6 +305,7 @@ static int prepare_all(struct store *store, int64_t timeout_ms, struct error *e)
                       {"careful_lock", SQL_CAREFUL_LOCK}, {"careful_insert", SQL_CAREFUL_INSERT},
                       {"watermarks", SQL_WATERMARKS},     {"marks_look", SQL_MARKS_LOOK},
                       {"marks_move", SQL_MARKS_MOVE},     {"lost", SQL_LOST},
+                      {"attendance", SQL_ATTENDANCE},     {"nobody", SQL_NOBODY},
                       {"new_epoch", SQL_NEW_EPOCH}};
     struct buf sql = {0};
     buf_printf(&sql, SQL_SESSION, (long long)store->config->lock_timeout_ms,

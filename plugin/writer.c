@@ -19,7 +19,9 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "plugin/attendance.h"
 #include "plugin/receipts.h"
+#include "plugin/store_attendance.h"
 #include "plugin/store.h"
 
 #include <pthread.h>
@@ -67,6 +69,7 @@ struct writer {
     struct parked_room parked[PARKED_MAX];
     size_t parked_count;
     struct receipts *receipts;
+    struct attendance *attendance;
     struct item **batch;
     struct store_item *rows;
     uint64_t *seen; /* of the open batch: who sent what where */
@@ -194,6 +197,12 @@ static void reject_unavailable(struct writer *w, struct item *item)
     reject(w, item, &why);
 }
 
+static void note_presence(struct writer *w, struct item *item)
+{
+    attendance_note(w->attendance, item->user, item->request != 0, item->created_at_ms);
+    item_done(w, item);
+}
+
 /* Takes over what has arrived; refused items are answered at once. */
 static void intake(struct writer *w)
 {
@@ -203,6 +212,8 @@ static void intake(struct writer *w)
         node = node->next;
         if (item->word != NULL)
             reject_refused(w, item);
+        else if (item->kind == ITEM_PRESENCE)
+            note_presence(w, item);
         else if (item->kind != ITEM_SEND)
             receipts_add(w->receipts, item);
         else
@@ -560,6 +571,23 @@ static void store_receipts(struct writer *w)
 }
 
 /* At the end: once more, then the rest is refused. */
+/* It only says who is online: it waits as long as the database is away. */
+static void write_attendance(struct writer *w)
+{
+    struct error e = {0};
+    if (clock_mono_ns() >= attendance_due_ns(w->attendance) && store_connected(w->store) &&
+        attendance_store(w->attendance, w->store, commit_deadline(w), &e) != 0)
+        log_warn("writer", "presence could not be stored: %s", e.text);
+}
+
+/* The broker ends: nobody is online. */
+static void end_attendance(struct writer *w)
+{
+    struct error ignored;
+    if (store_connected(w->store) && !out_of_time(w))
+        store_nobody(w->store, commit_deadline(w), &ignored);
+}
+
 static void finish_receipts(struct writer *w)
 {
     struct error e = {0};
@@ -613,6 +641,7 @@ static bool one_turn(struct writer *w)
     if (w->parked_count > 0)
         retry_parked(w);
     store_receipts(w);
+    write_attendance(w);
     return count > 0 || w->waiting.first != NULL;
 }
 
@@ -620,7 +649,11 @@ static bool one_turn(struct writer *w)
 static int64_t wait_until(const struct writer *w)
 {
     int64_t until_ns = clock_mono_ns() + (w->parked_count > 0 ? PAUSE_MS * NS_PER_MS : IDLE_NS);
-    return receipts_due_ns(w->receipts) < until_ns ? receipts_due_ns(w->receipts) : until_ns;
+    if (receipts_due_ns(w->receipts) < until_ns)
+        until_ns = receipts_due_ns(w->receipts);
+    if (store_connected(w->store) && attendance_due_ns(w->attendance) < until_ns)
+        until_ns = attendance_due_ns(w->attendance);
+    return until_ns;
 }
 
 static void *writer_run(void *context)
@@ -638,6 +671,7 @@ static void *writer_run(void *context)
             idle(w);
     }
     finish_receipts(w);
+    end_attendance(w);
     abandon_all(w);
     if (w->abandoned > 0)
         log_error("writer",
@@ -660,6 +694,7 @@ static void writer_free(struct writer *w)
 {
     store_destroy(&w->store);
     receipts_destroy(&w->receipts);
+    attendance_destroy(&w->attendance);
     queue_destroy(&w->items);
     buf_finish(&w->body);
     buf_finish(&w->ack);
@@ -687,6 +722,7 @@ static struct writer *writer_make(const struct config *config)
         w->seen_count *= 2;
     w->seen = mem_zalloc(w->seen_count, sizeof w->seen[0]);
     w->answers_end = &w->answers;
+    w->attendance = attendance_create();
     w->receipts = receipts_create(&(struct receipts_owner){w, on_refused, on_marked, on_moved});
     return w;
 }
@@ -741,6 +777,16 @@ void writer_refuse(struct writer *w, struct item *item)
         item_destroy(&item);
         return;
     }
+    item->node.next = NULL;
+    queue_push_all(w->items, &item->node);
+}
+
+void writer_note_presence(struct writer *w, const char *user, bool online, int64_t since_ms)
+{
+    struct item *item = item_make(user, strlen(user), "", 0, "", 0);
+    item->kind = ITEM_PRESENCE;
+    item->request = online;
+    item->created_at_ms = since_ms;
     item->node.next = NULL;
     queue_push_all(w->items, &item->node);
 }

@@ -30,6 +30,9 @@ bool writer_submit(struct writer *writer, struct item *item);
 /* Hands a refused item (its word is set) over to be answered; it is dropped when too many wait. */
 void writer_refuse(struct writer *writer, struct item *item);
 
+/* The user is online or offline since then (1970): for chat_presence. */
+void writer_note_presence(struct writer *writer, const char *user, bool online, int64_t since_ms);
+
 /* False while the database is away, hung or not fit for use. */
 bool writer_database_up(const struct writer *writer);
 

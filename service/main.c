@@ -9,6 +9,7 @@
 #include "core/members.h"
 #include "core/token.h"
 #include "http/http.h"
+#include "service/api.h"
 #include "service/broker.h"
 #include "service/door.h"
 #include "service/loop.h"
@@ -43,6 +44,7 @@ struct service {
     struct streams *streams;
     struct ports ports;
     struct http *http;
+    struct api *api;
     struct bridge *bridge; /* NULL once it shuts down */
     struct door *public, *admin;
     uv_signal_t *signals[2];
@@ -241,6 +243,7 @@ static int start(struct service *s, struct error *e)
                               .members = s->members,
                               .tokens = s->tokens};
     s->http = http_create(&s->ports);
+    s->api = api_create(s->broker, s->http, &s->ports);
     s->bridge = bridge_create(&s->ports);
     broker_listen(s->broker, bridge_broker_events(s->bridge));
     if (open_doors(s, e) != 0 ||
@@ -262,9 +265,11 @@ static void finish(struct service *s)
     if (s->broker)
         broker_listen(s->broker, NULL);
     bridge_destroy(&s->bridge);
+    api_detach(s->api);
     broker_destroy(&s->broker);
     pool_destroy(&s->pool);
     http_destroy(&s->http);
+    api_destroy(&s->api);
     door_close(&s->public);
     door_close(&s->admin);
     streams_destroy(&s->streams);

@@ -28,7 +28,7 @@ create type parlor_change as (outcome text, version bigint, standing parlor_stan
 create function parlor_participant_json(room uuid, usr text) returns text language sql stable as $$
     select '{"userId":' || to_json(p.user_id) || ',"role":"' || p.role || '","joinedAt":' || parlor_time(p.joined_at)
         || ',"readSeq":' || p.read_seq || ',"deliveredSeq":' || greatest(p.delivered_seq, p.read_seq)
-        || ',"online":false}'
+        || ',"online":' || coalesce((select o.online from chat_presence o where o.user_id = p.user_id), false) || '}'
     from chat_participants p where p.room_id = room and p.user_id = usr
 $$;
 

@@ -2,6 +2,7 @@
  * hangs, refuses data or has a locked room. */
 #include "core/clock.h"
 #include "plugin/store.h"
+#include "plugin/store_attendance.h"
 #include "plugin/store_marks.h"
 #include "plugin/writer.h"
 
@@ -34,6 +35,8 @@ static struct {
     int64_t last_seq;
     char kept[64][CLIENT_MESSAGE_ID_MAX + 1]; /* clientMessageIds stored, with their seqs 1, 2, ... */
     const char *connect_word;
+    char attended[128];
+    int nobody, nobody_before;
     unsigned marks_calls;
     size_t marks_rows;    /* of the last call */
     int64_t read_of[256]; /* by the room's first byte: one user's watermark */
@@ -147,6 +150,33 @@ int store_batch(struct store *store, struct store_item *items, size_t count, int
 }
 
 /* Rooms 100 and up have no such user; a message's id is one of 7 messages by its first byte. */
+int store_nobody(struct store *store, int64_t deadline_ns, struct error *e)
+{
+    (void)store, (void)deadline_ns;
+    pthread_mutex_lock(&db.lock);
+    int ok = db.answer == ANSWER_AWAY ? error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away") : 0;
+    if (ok == 0)
+        db.nobody++;
+    pthread_mutex_unlock(&db.lock);
+    return ok;
+}
+
+int store_attendance(struct store *store, const struct store_attendee *attendees, size_t count,
+                     int64_t deadline_ns, struct error *e)
+{
+    (void)store, (void)deadline_ns, (void)e;
+    pthread_mutex_lock(&db.lock);
+    for (size_t i = 0; i < count; i++) {
+        size_t used = strlen(db.attended);
+        snprintf(db.attended + used, sizeof db.attended - used, "%s%d ", attendees[i].user,
+                 attendees[i].online);
+    }
+    db.nobody_before = db.nobody;
+    pthread_cond_broadcast(&db.changed);
+    pthread_mutex_unlock(&db.lock);
+    return 0;
+}
+
 int store_marks(struct store *store, struct store_mark *marks, size_t count, int64_t at_ms,
                 int64_t deadline_ns, struct error *e)
 {
@@ -605,6 +635,30 @@ static void an_uncertain_mark_is_told(void **state)
     expect_receipt(RESULT_MARKED, 5, 4, "\"readSeq\":4");
 }
 
+/* Of each user the newest, after the rows of an earlier run were set offline; at the end, nobody is online.
+ */
+static void presence_is_stored(void **state)
+{
+    (void)state;
+    pthread_mutex_lock(&db.lock);
+    db.attended[0] = '\0';
+    db.nobody = 0;
+    pthread_mutex_unlock(&db.lock);
+    struct writer *other = NULL;
+    struct error e;
+    assert_int_equal(writer_start(&config, 100, results, on_wake, NULL, &other, &e), 0);
+    writer_note_presence(other, "bob", true, 5);
+    writer_note_presence(other, "ann", true, 6);
+    writer_note_presence(other, "bob", false, 7);
+    pthread_mutex_lock(&db.lock);
+    while (strstr(db.attended, "bob0 ") == NULL || strstr(db.attended, "ann1 ") == NULL)
+        pthread_cond_wait(&db.changed, &db.lock);
+    assert_int_equal(db.nobody_before, 1);
+    pthread_mutex_unlock(&db.lock);
+    writer_stop(&other, 1000);
+    assert_int_equal(db.nobody, 2);
+}
+
 static void refuses_a_database_of_another_schema(void **state)
 {
     (void)state;
@@ -644,6 +698,7 @@ int main(void)
         TEST(marks_by_message),
         TEST(a_locked_mark_costs_only_itself),
         TEST(an_uncertain_mark_is_told),
+        TEST(presence_is_stored),
         TEST(refuses_a_database_of_another_schema),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

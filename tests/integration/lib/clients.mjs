@@ -167,10 +167,14 @@ export class SocketDoor {
             else door.other.push({ event, args });
         });
         await new Promise((resolve, reject) => {
-            door.socket.once('connect', resolve);
-            door.socket.once('connect_error', (error) => {
+            const fail = (error) => {
                 door.socket.close();
                 reject(error);
+            };
+            door.socket.once('connect_error', fail);
+            door.socket.once('connect', () => {
+                door.socket.off('connect_error', fail); // from here on it tries again by itself
+                resolve();
             });
         });
         user.stack.clients.add(door);

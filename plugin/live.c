@@ -1,0 +1,157 @@
+/* What the clients say of typing passes through the broker as it is; what sockets say is published here. */
+#include "plugin/live.h"
+
+#include "core/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char typing_on[] = "{\"isTyping\":true}", typing_off[] = "{\"isTyping\":false}";
+
+/* ---- Typing. ---- */
+
+static bool too_large(const struct plugin *p, const struct uuid *room)
+{
+    return members_room_size(p->members, room) > (size_t)p->config->presence_room_max;
+}
+
+static void tell_typed(struct plugin *p, const struct uuid *room, const char *user, size_t size, bool on)
+{
+    struct wire_record record = {
+        .type = WIRE_TYPED, .room = *room, .user = user, .user_size = size, .on = on};
+    for (struct node *node = p->nodes.list; node < p->nodes.list + NODES_MAX; node++)
+        if (node->used && node_watches(node, room))
+            nodes_put(&p->nodes, node, &record);
+}
+
+static void publish_typing(struct plugin *p, const struct uuid *room, const char *user, bool on)
+{
+    char topic[TOPIC_TEXT_MAX];
+    topic_format_room(topic, p->config->prefix, room, TOPIC_ROOM_TYPING, user);
+    plugin_publish(p, topic, on ? typing_on : typing_off, on ? sizeof typing_on - 1 : sizeof typing_off - 1,
+                   0);
+    tell_typed(p, room, user, strlen(user), on);
+}
+
+bool live_typing(struct plugin *p, const struct topic *topic, const char *payload, size_t size)
+{
+    int on = typing_parse(payload, size);
+    const struct topic_part *user = &topic->speaker;
+    if (on < 0 || too_large(p, &topic->id) ||
+        !typing_note(p->typing, &topic->id, user->text, user->size, on, p->config->limits, clock_mono_ns()))
+        return false;
+    tell_typed(p, &topic->id, user->text, user->size, on);
+    return true;
+}
+
+void live_node_typing(struct plugin *p, const struct wire_record *record)
+{
+    char user[USER_ID_MAX + 1];
+    if (!user_id_valid(record->user, record->user_size))
+        return;
+    memcpy(user, record->user, record->user_size);
+    user[record->user_size] = '\0';
+    struct topic topic = {
+        .kind = TOPIC_ROOM_TYPING, .id = record->room, .speaker = {.text = user, .size = record->user_size}};
+    struct subject who = {.user = user, .user_size = record->user_size, .role = ROLE_USER, .connected = true};
+    if (access_topic(&who, ACCESS_WRITE, &topic, p->members, p->stale).allowed &&
+        !too_large(p, &record->room) &&
+        typing_note(p->typing, &record->room, user, record->user_size, record->on, p->config->limits,
+                    clock_mono_ns()))
+        publish_typing(p, &record->room, user, record->on);
+}
+
+static void end_typing(struct plugin *p)
+{
+    struct uuid room;
+    char user[USER_ID_MAX + 1];
+    while (typing_expired(p->typing, p->now_ns, &room, user))
+        if (members_role(p->members, &room, user, strlen(user), NULL) != MEMBER_NONE)
+            publish_typing(p, &room, user, false);
+}
+
+/* ---- Presence. ---- */
+
+static struct wire_record presence_record(const char *user, bool online, int64_t since_ms)
+{
+    return (struct wire_record){
+        .type = WIRE_PRESENCE, .user = user, .user_size = strlen(user), .on = online, .seq = since_ms};
+}
+
+static void on_changed(void *context, const char *user, bool online, int64_t since_ms)
+{
+    struct plugin *p = context;
+    char topic[TOPIC_TEXT_MAX], when[CLOCK_TEXT_SIZE], json[USER_ID_MAX + 96];
+    struct wire_record record = presence_record(user, online, since_ms);
+    clock_format(since_ms, when);
+    int size = snprintf(json, sizeof json, "{\"userId\":\"%s\",\"status\":\"%s\",\"lastSeenAt\":\"%s\"}",
+                        user, online ? "online" : "offline", when);
+    topic_format_user(topic, p->config->prefix, user, TOPIC_USER_PRESENCE, NULL);
+    plugin_publish_retained(p, topic, json, (size_t)size);
+    for (struct node *node = p->nodes.list; node < p->nodes.list + NODES_MAX; node++)
+        if (node->used && !node->greeted) /* one that said HELLO is told of all, in a moment */
+            nodes_put(&p->nodes, node, &record);
+    writer_note_presence(p->writer, user, online, since_ms);
+}
+
+static unsigned source_of(const struct plugin *p, const struct node *node)
+{
+    return (unsigned)(node - p->nodes.list);
+}
+
+void live_node_online(struct plugin *p, const struct node *node, const struct wire_record *record)
+{
+    if (user_id_valid(record->user, record->user_size))
+        presence_set(p->presence, record->user, record->user_size, source_of(p, node), record->on,
+                     clock_mono_ns(), clock_wall_ms());
+}
+
+void live_node_gone(struct plugin *p, const struct node *node)
+{
+    presence_drop_source(p->presence, source_of(p, node), clock_mono_ns(), clock_wall_ms());
+}
+
+struct telling {
+    struct plugin *p;
+    struct node *node;
+};
+
+static void tell_one(void *context, const char *user, bool online, int64_t since_ms)
+{
+    struct telling *t = context;
+    struct wire_record record = presence_record(user, online, since_ms);
+    nodes_put(&t->p->nodes, t->node, &record);
+}
+
+void live_tell_node(struct plugin *p, struct node *node)
+{
+    presence_each(p->presence, tell_one, &(struct telling){p, node});
+}
+
+void live_user_changed(struct plugin *p, const char *user)
+{
+    if (strcmp(user, SERVICE_USER) != 0)
+        presence_set(p->presence, user, strlen(user), PRESENCE_MQTT, clients_connected(p->clients, user) > 0,
+                     clock_mono_ns(), clock_wall_ms());
+}
+
+/* ---- */
+
+void live_create(struct plugin *p)
+{
+    _Static_assert(NODES_MAX <= PRESENCE_MQTT, "a source for each node");
+    p->typing = typing_create();
+    p->presence = presence_create(p->config->presence_grace_ms, on_changed, p);
+}
+
+void live_destroy(struct plugin *p)
+{
+    typing_destroy(&p->typing);
+    presence_destroy(&p->presence);
+}
+
+void live_tick(struct plugin *p)
+{
+    end_typing(p);
+    presence_due(p->presence, p->now_ns);
+}

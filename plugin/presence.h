@@ -1,0 +1,38 @@
+/* Who is online: a user while any of its connections lives, on MQTT or at a parlord, and for a short grace
+ * after the last one, so that a reconnect is no change.
+ *
+ * Flow:   auth (CONNECT, DISCONNECT), ingress (ONLINE) and nodes that went -> presence_set; tick ->
+ * presence_due -> the owner's function: topic, nodes, row.
+ * Thread: the broker's.
+ * Owns:   an entry for each user who is online or in its grace. */
+#ifndef PARLOR_PLUGIN_PRESENCE_H
+#define PARLOR_PLUGIN_PRESENCE_H
+
+#include "core/ids.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PRESENCE_MQTT 31 /* the source that MQTT connections are; nodes are those below */
+
+struct presence;
+
+/* `since_ms`: of now, or, when offline, of when the last connection went (1970). */
+typedef void (*presence_fn)(void *context, const char *user, bool online, int64_t since_ms);
+
+struct presence *presence_create(int64_t grace_ms, presence_fn on_changed, void *context);
+void presence_destroy(struct presence **p);
+
+/* The user has connections by this source (0 to 31), or has none left. */
+void presence_set(struct presence *p, const char *user, size_t size, unsigned source, bool here,
+                  int64_t now_ns, int64_t wall_ms);
+/* Nobody has connections by this source any more. */
+void presence_drop_source(struct presence *p, unsigned source, int64_t now_ns, int64_t wall_ms);
+/* Tells those whose grace is over. */
+void presence_due(struct presence *p, int64_t now_ns);
+
+/* Calls the function for each who is online (or in its grace), with its `since_ms`. */
+void presence_each(const struct presence *p, presence_fn fn, void *context);
+size_t presence_count(const struct presence *p);
+
+#endif

@@ -1,0 +1,237 @@
+// What lives in rooms beside messages: typing, presence and REST over MQTT, at every door and over crashes.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import test, { after, before } from 'node:test';
+import { Stack } from './lib/stack.mjs';
+import { pause, until } from './lib/events.mjs';
+
+const GRACE_MS = 1500;
+let stack, alice, bob;
+const room = (id) => `chat/v1/rooms/${id}`;
+
+before(async () => {
+    stack = await Stack.start({ parlor: { presence_grace_ms: GRACE_MS, presence_room_max: 3, limits: 'on', connects_per_s: 1000000 } });
+    [alice, bob] = ['alice', 'bob'].map((id) => stack.user(id));
+});
+after(() => stack.stop());
+
+const typings = (door) => door.other.items.filter((m) => m.topic?.includes('/typing/') || m.event === 'user_typing');
+const eventOf = (name, userId) => (m) => m.event === name && m.args[0].userId === userId;
+
+// ---- Typing.
+
+test('typing by MQTT reaches members on MQTT and open rooms on sockets, and ends by itself', { timeout: 30_000 }, async () => {
+    const id = await stack.room([alice, bob]);
+    const open = await bob.socket({ room: id });
+    const closed = await bob.socket();
+    const own = await alice.socket({ room: id });
+    const member = await bob.mqtt({ subscribe: [`${room(id)}/typing/+`] });
+    const typist = await alice.mqtt();
+    const began = Date.now();
+    await typist.client.publishAsync(`${room(id)}/typing/alice`, '{"isTyping":true}');
+    const seen = await open.other.find((m) => m.event === 'user_typing');
+    assert.deepEqual(seen.args[0], { chatRoomId: id, userId: 'alice', isTyping: true });
+    assert.equal((await member.other.find((m) => m.topic === `${room(id)}/typing/alice`)).text, '{"isTyping":true}');
+    const end = await open.other.find((m) => m.event === 'user_typing' && !m.args[0].isTyping);
+    assert.deepEqual(end.args[0], { chatRoomId: id, userId: 'alice', isTyping: false });
+    assert(Date.now() - began >= 5_900, 'after six seconds');
+    await member.other.find((m) => m.text === '{"isTyping":false}');
+    assert.deepEqual([typings(closed).length, typings(own).length], [0, 0], 'neither closed rooms nor the typist');
+    for (const door of [open, closed, own, member, typist]) await door.close();
+});
+
+test('typing by a socket reaches both doors, once a second', { timeout: 30_000 }, async () => {
+    const id = await stack.room([alice, bob]);
+    const member = await bob.mqtt({ subscribe: [`${room(id)}/typing/+`] });
+    const open = await bob.socket({ room: id });
+    const typist = await alice.socket({ room: id });
+    for (let i = 0; i < 10; i++) assert.deepEqual(await typist.emit('typing_start', { chatRoomId: id }), { status: 'ok' });
+    assert.deepEqual(await typist.emit('typing_stop', { chatRoomId: id }), { status: 'ok' });
+    await open.other.find((m) => m.event === 'user_typing' && !m.args[0].isTyping);
+    await member.other.find((m) => m.text === '{"isTyping":false}');
+    assert.deepEqual(typings(open).map((m) => m.args[0].isTyping), [true, false]);
+    assert.deepEqual(typings(member).map((m) => m.text), ['{"isTyping":true}', '{"isTyping":false}']);
+    for (const door of [member, open, typist]) await door.close();
+});
+
+test('no typing in large rooms, by strangers, or without sense', { timeout: 30_000 }, async () => {
+    const large = await stack.room(['alice', 'bob', 'carol', 'dave'].map((id) => stack.user(id)));
+    const small = await stack.room([alice, bob]);
+    const member = await bob.mqtt({ subscribe: [`${room(large)}/typing/+`, `${room(small)}/typing/+`] });
+    const open = await bob.socket({ room: large });
+    const typist = await alice.mqtt();
+    const socket = await alice.socket({ room: large });
+    assert.equal((await socket.emit('typing_start', { chatRoomId: large })).status, 'ok');
+    await typist.client.publishAsync(`${room(large)}/typing/alice`, '{"isTyping":true}', { qos: 1 });
+    for (const payload of ['', 'true', '{}', '{"isTyping":1}', '\xff'])
+        await typist.client.publishAsync(`${room(small)}/typing/alice`, payload, { qos: 1 });
+    const stranger = await stack.user('mallory').socket();
+    assert.equal((await stranger.emit('typing_start', { chatRoomId: small })).code, 'room_not_found');
+    await typist.client.publishAsync(`${room(small)}/typing/alice`, '{"isTyping":true}', { qos: 1 });
+    await member.other.find((m) => m.topic.startsWith(room(small)));
+    assert.equal(typings(member).length, 1);
+    assert.equal(typings(open).length, 0);
+    for (const door of [member, open, typist, socket, stranger]) await door.close();
+});
+
+// ---- Presence.
+
+const presence = (user) => `chat/v1/users/${user}/presence`;
+const statuses = (door, user) => door.other.items.filter((m) => m.topic === presence(user)).map((m) => JSON.parse(m.text));
+const row = async (user) => (await stack.sql.query('select online, last_seen_at from chat_presence where user_id = $1', [user])).rows[0];
+let people = 0;
+// Two users of their own, in two rooms together.
+async function pair() {
+    const [a, b] = [`ann${++people}`, `ben${people}`].map((id) => stack.user(id));
+    await stack.room([a, b]);
+    await stack.room([a, b]);
+    return [a, b];
+}
+
+test('online at the first connection, offline after the last one and the grace, once each', { timeout: 30_000 }, async () => {
+    const [ann, ben] = await pair();
+    const watcher = await ben.socket();
+    const device = await ben.mqtt({ subscribe: [presence(ann.id)] });
+    const first = await ann.mqtt();
+    await watcher.other.find(eventOf('user_online', ann.id));
+    const second = await ann.socket();
+    await first.close();
+    await until('the row says online', async () => (await row(ann.id))?.online);
+    await pause(GRACE_MS + 300); // one connection is left: nothing happens
+    assert(!watcher.other.items.some(eventOf('user_offline', ann.id)));
+    const left = Date.now();
+    await second.close();
+    const off = await watcher.other.find(eventOf('user_offline', ann.id));
+    assert(Date.now() - left >= GRACE_MS - 100, 'not before the grace is over');
+    assert(Math.abs(Date.parse(off.args[0].lastSeenAt) - left) < 1000, 'last seen when the connection went');
+    await device.other.find((m) => m.topic === presence(ann.id) && m.text.includes('offline'));
+    assert.deepEqual(statuses(device, ann.id).map((s) => s.status), ['online', 'offline']);
+    assert.deepEqual(Object.keys(statuses(device, ann.id)[0]), ['userId', 'status', 'lastSeenAt']);
+    assert.deepEqual(watcher.other.items.filter((m) => m.args[0].userId === ann.id).map((m) => m.event), ['user_online', 'user_offline']);
+    await until('the row says offline', async () => (await row(ann.id)).online === false);
+    for (const door of [watcher, device]) await door.close();
+});
+
+test('a reconnect within the grace is no change; the newest status is retained', { timeout: 30_000 }, async () => {
+    const [ann, ben] = await pair();
+    const watcher = await ben.socket();
+    const first = await ann.socket();
+    await watcher.other.find(eventOf('user_online', ann.id));
+    await first.close();
+    const again = await ann.mqtt();
+    await pause(GRACE_MS + 500);
+    assert.deepEqual(watcher.other.items.filter((m) => m.args[0].userId === ann.id).map((m) => m.event), ['user_online']);
+    const late = await ben.mqtt({ subscribe: [presence(ann.id)] });
+    const status = JSON.parse((await late.other.find((m) => m.topic === presence(ann.id))).text);
+    assert.deepEqual([status.userId, status.status], [ann.id, 'online']);
+    const stranger = await stack.user('mallory').mqtt();
+    await assert.rejects(stranger.client.subscribeAsync(presence(ann.id), { qos: 1 }));
+    for (const door of [watcher, again, late, stranger]) await door.close();
+});
+
+test('participants are online in REST', { timeout: 30_000 }, async () => {
+    const [ann, ben] = await pair();
+    const { body: list } = await ben.rest('GET', '/chat/rooms');
+    const door = await ann.mqtt();
+    const online = async () => {
+        const { body } = await ben.rest('GET', `/chat/rooms/${list.data[0].id}`);
+        return body.participants.filter((p) => p.online).map((p) => p.userId);
+    };
+    await until('ann is online', async () => (await online()).join() === ann.id);
+    await door.close();
+    await until('nobody is', async () => (await online()).length === 0);
+});
+
+test('parlord killed: its users go offline unless they come back', { timeout: 60_000 }, async () => {
+    const [ann, ben] = await pair();
+    const device = await ben.mqtt({ subscribe: [presence(ann.id)] });
+    const back = await ben.socket();
+    const gone = await ann.socket({ reconnection: false });
+    await device.other.find((m) => m.topic === presence(ann.id) && m.text.includes('online"'));
+    await stack.killParlord();
+    await device.other.find((m) => m.topic === presence(ann.id) && m.text.includes('offline'));
+    await stack.startParlord();
+    await until('ben is back', () => back.socket.connected);
+    await until('the row says offline', async () => (await row(ann.id)).online === false);
+    await until('ben is online', async () => (await row(ben.id)).online);
+    for (const door of [device, back, gone]) await door.close();
+});
+
+test('broker killed: sockets stay online, what did not come back is offline', { timeout: 60_000 }, async () => {
+    const [ann, ben] = await pair();
+    const watcher = await ben.socket();
+    const device = await ann.mqtt();
+    await watcher.other.find(eventOf('user_online', ann.id));
+    await until('both rows', async () => (await row(ann.id))?.online && (await row(ben.id))?.online);
+    await stack.killBroker();
+    await stack.startBroker();
+    const off = await watcher.other.find(eventOf('user_offline', ann.id), 20_000);
+    assert(Date.parse(off.args[0].lastSeenAt) > Date.now() - 20_000);
+    await until('the rows are right', async () => (await row(ann.id)).online === false && (await row(ben.id)).online);
+    const late = await ben.mqtt({ subscribe: [presence(ben.id), presence(ann.id)] });
+    await late.other.find((m) => m.topic === presence(ben.id) && m.text.includes('"online"'));
+    assert(!statuses(late, ann.id).some((s) => s.status === 'online'));
+    await device.close();
+    for (const door of [watcher, late]) await door.close();
+});
+
+// ---- REST over MQTT.
+
+async function call(door, request) {
+    const id = randomUUID();
+    const { user } = door;
+    const payload = typeof request === 'string' ? request : JSON.stringify(request);
+    await door.client.publishAsync(`chat/v1/users/${user.id}/api/${id}/${user.id}`, payload, { qos: 1 });
+    const reply = await door.other.find((m) => m.topic === `chat/v1/users/${user.id}/replies/${id}`);
+    return JSON.parse(reply.text);
+}
+
+test('the api topic gives the answers of REST', { timeout: 30_000 }, async () => {
+    const door = await alice.mqtt({ subscribe: ['chat/v1/users/alice/replies/+'] });
+    const made = await call(door, { method: 'POST', path: '/chat/rooms', body: { type: 'group', name: 'by MQTT', participantIds: ['bob'] }, idempotencyKey: 'k-1' });
+    assert.equal(made.status, 201);
+    const id = made.body.id;
+    const same = await call(door, { method: 'POST', path: '/chat/rooms', body: { type: 'group', name: 'by MQTT', participantIds: ['bob'] }, idempotencyKey: 'k-1' });
+    assert.equal(same.body.id, id);
+    const sent = await call(door, { method: 'POST', path: `/api/v1/chat/rooms/${id}/messages`, body: { content: 'grüße' } });
+    assert.equal(sent.status, 201);
+    for (const [path, query, text] of [
+        [`/chat/rooms/${id}`, undefined, ''],
+        [`/chat/rooms/${id}/messages`, { limit: 1, after: 0 }, '?limit=1&after=0'],
+        [`/chat/rooms/${id}/messages`, 'limit=1', '?limit=1'],
+        [`/chat/rooms/${id}/messages`, { limit: 1000 }, '?limit=1000'],
+        [`/chat/rooms/${randomUUID()}`, undefined, ''],
+        ['/chat/nothing', undefined, ''],
+    ]) {
+        const reply = await call(door, { method: 'GET', path, query });
+        const rest = await alice.rest('GET', `${path}${text}`);
+        for (const body of [reply.body, rest.body]) delete body.requestId;
+        assert.deepEqual(reply, { status: rest.status, body: rest.body }, path);
+    }
+    for (const wrong of ['', 'no JSON', '[]', '{}', { method: 'get', path: '/x' }, { method: 'GET', path: 'x' }, { method: 'GET', path: '/x', query: [] }]) {
+        const reply = await call(door, wrong);
+        assert.equal(reply.status, 400, JSON.stringify(wrong));
+        assert.equal(reply.body.statusCode, 400);
+    }
+    assert.equal((await call(door, `{"method":"GET","path":"/${'x'.repeat(70_000)}"}`)).status, 413);
+    await door.close();
+});
+
+test('nobody asks for another, and nobody answers but the system', { timeout: 30_000 }, async () => {
+    const door = await bob.mqtt({ subscribe: ['chat/v1/users/bob/replies/+'] });
+    const request = JSON.stringify({ method: 'GET', path: '/chat/rooms' });
+    for (const topic of ['users/alice/api/r1/bob', 'users/alice/api/r1/alice', 'users/bob/api/r1/alice', 'users/bob/replies/r1'])
+        await door.client.publishAsync(`chat/v1/${topic}`, request, { qos: 1 });
+    await until('each is refused', () => door.acks.items.filter((a) => a.status === 'rejected').length === 4);
+    assert.equal(door.other.items.length, 0);
+    await door.close();
+});
+
+test('without a parlord the plugin answers 503', { timeout: 60_000 }, async () => {
+    const door = await alice.mqtt({ subscribe: ['chat/v1/users/alice/replies/+'] });
+    await stack.killParlord();
+    await until('503', async () => (await call(door, { method: 'GET', path: '/chat/rooms' }).catch(() => ({}))).status === 503);
+    await stack.startParlord();
+    assert.equal((await call(door, { method: 'GET', path: '/chat/rooms' })).status, 200);
+    await door.close();
+});
