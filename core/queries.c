@@ -18,7 +18,8 @@ const char QUERY_MESSAGE_ID[] = "select id from chat_messages where room_id = $1
 #define PARTICIPANTS                                                                                    \
     "(select string_agg('{\"userId\":' || to_json(p.user_id) || ',\"role\":\"' || p.role"               \
     " || '\",\"joinedAt\":' || " SQL_TIME_JSON("p.joined_at") " || ',\"readSeq\":' || p.read_seq"       \
-    " || ',\"deliveredSeq\":' || greatest(p.delivered_seq, p.read_seq) || ',\"online\":false}', ','"                          \
+    " || ',\"deliveredSeq\":' || greatest(p.delivered_seq, p.read_seq) || ',\"online\":'"            \
+    " || coalesce((select o.online from chat_presence o where o.user_id = p.user_id), false) || '}', ','" \
     " order by p.joined_at, p.user_id) from chat_participants p where p.room_id = r.id)"
 
 /* What a user has not read. Only in a room that was active a moment ago may the watermark be behind the user's
