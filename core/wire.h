@@ -44,8 +44,9 @@ enum wire_type {
                         message */
     WIRE_STORED, /* request, room, seq, payload: the answer to a replay, or for a room that is not watched */
     WIRE_REJECTED, /* request, word, payload (text): the answer to a refused SEND, READ or DELIVERED */
-    WIRE_RECEIPT,  /* request (else 0), room, seq (readSeq), user, payload: watermarks of a user in a watched
-                      room, the object of contract.md's receipts; an answer comes also when nothing moved */
+    WIRE_RECEIPT,  /* request, room, seq (readSeq), user, payload (the object of contract.md's receipts). With
+                      a request, the answer to a mark, whether it moved anything or not; without, watermarks
+                      that moved, in a watched room */
     WIRE_EVENT,    /* room (zero: none), user ("": the room's members), version, word (topic's last level:
                       events or messages), payload: what the outbox made known; room events go to nodes that
                       watch the room, a user's to all */

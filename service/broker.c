@@ -403,10 +403,10 @@ static void on_receipt(struct broker *b, const struct wire_record *r)
 {
     char user[USER_ID_MAX + 1];
     copy_user(user, r);
-    if (is_watched(b, &r->room) && b->events->on_receipt)
-        b->events->on_receipt(b->events->self, &r->room, user, r->seq, r->payload, r->payload_size);
     if (r->request != 0)
-        on_stored(b, r);
+        on_stored(b, r); /* what moved comes once more, without a request, to all who watch the room */
+    else if (is_watched(b, &r->room) && b->events->on_receipt)
+        b->events->on_receipt(b->events->self, &r->room, user, r->seq, r->payload, r->payload_size);
 }
 
 static void on_event(struct broker *b, const struct wire_record *r)

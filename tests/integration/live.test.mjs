@@ -1,4 +1,5 @@
-// What lives in rooms beside messages: typing, presence and REST over MQTT, at every door and over crashes.
+// What lives in rooms beside new messages: typing, presence, receipts and changes, and REST over MQTT; at every door
+// and over crashes.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import test, { after, before } from 'node:test';
@@ -173,6 +174,59 @@ test('broker killed: sockets stay online, what did not come back is offline', { 
     assert(!statuses(late, ann.id).some((s) => s.status === 'online'));
     await device.close();
     for (const door of [watcher, late]) await door.close();
+});
+
+// ---- What else happens in rooms, as events of sockets.
+
+test('message_read: by every door, with the message, once', { timeout: 30_000 }, async () => {
+    const id = await stack.room([alice, bob]);
+    const watcher = await alice.socket();
+    const reader = await bob.socket();
+    const device = await bob.mqtt();
+    const sent = [];
+    for (const content of ['one', 'two', 'three']) sent.push(await watcher.send(id, { content }));
+    assert.deepEqual(await reader.emit('mark_as_read', { chatRoomId: id, messageId: sent[0].id }), { status: 'ok', readSeq: 1 });
+    await device.client.publishAsync(`${room(id)}/read/bob`, '{"seq":2}', { qos: 1 });
+    await watcher.other.find((m) => m.event === 'message_read' && m.args[0].seq === 2);
+    assert.deepEqual(await reader.emit('mark_as_read', { chatRoomId: id, seq: 1 }), { status: 'ok', readSeq: 2 });
+    assert.equal((await reader.emit('mark_as_read', { chatRoomId: id, messageId: randomUUID() })).code, 'message_not_found');
+    assert.deepEqual(await reader.emit('mark_as_read', { chatRoomId: id, seq: 99 }), { status: 'ok', readSeq: 3 });
+    await watcher.other.find((m) => m.event === 'message_read' && m.args[0].seq === 3);
+    const events = watcher.other.items.filter((m) => m.event === 'message_read' && m.args[0].userId === 'bob').map((m) => m.args[0]);
+    assert.deepEqual(events.map(({ messageId, seq }) => [messageId, seq]), sent.map((m) => [m.id, m.seq]));
+    for (const event of events) {
+        assert.deepEqual(Object.keys(event), ['chatRoomId', 'userId', 'messageId', 'seq', 'readAt']);
+        assert(Math.abs(Date.parse(event.readAt) - Date.now()) < 20_000);
+    }
+    for (const door of [watcher, reader, device]) await door.close();
+});
+
+test('edits, deletions and participants reach sockets; the removed one hears of it once', { timeout: 30_000 }, async () => {
+    const id = await stack.room([alice, bob]);
+    const watcher = await alice.socket();
+    const other = await bob.socket();
+    const { id: message } = await other.send(id, { content: 'tpyo' });
+    assert.equal((await bob.rest('PATCH', `/chat/messages/${message}`, { content: 'typo' })).status, 200);
+    const updated = await watcher.other.find((m) => m.event === 'message_updated');
+    assert.equal(updated.args[0].chatRoomId, id);
+    assert.equal(updated.args[0].message.content, 'typo');
+    assert((await bob.rest('DELETE', `/chat/messages/${message}`)).status < 300);
+    const deleted = await watcher.other.find((m) => m.event === 'message_deleted');
+    assert.deepEqual([deleted.args[0].messageId, deleted.args[0].seq, deleted.args[0].message.content], [message, 1, null]);
+    const carol = await stack.user('carol').socket();
+    assert((await alice.rest('POST', `/chat/rooms/${id}/participants`, { userId: 'carol' })).status < 300);
+    const added = await watcher.other.find((m) => m.event === 'participant_added');
+    assert.deepEqual([added.args[0].chatRoomId, added.args[0].participant.userId], [id, 'carol']);
+    await carol.other.find((m) => m.event === 'room_added');
+    assert((await alice.rest('PATCH', `/chat/rooms/${id}/participants/bob/remove`)).status < 300);
+    for (const door of [watcher, carol, other])
+        await door.other.find((m) => m.event === 'participant_removed' && m.args[0].userId === 'bob' && m.args[0].chatRoomId === id);
+    const { seq } = await watcher.send(id, { content: 'without bob' });
+    await carol.seen.find((m) => m.seq === seq);
+    for (const door of [watcher, carol, other])
+        assert.equal(door.other.items.filter((m) => m.event === 'participant_removed').length, 1);
+    assert(!other.seen.items.some((m) => m.content === 'without bob'));
+    for (const door of [watcher, other, carol]) await door.close();
 });
 
 // ---- REST over MQTT.
