@@ -216,6 +216,8 @@ static void plugin_destroy(struct plugin *p)
 {
     for (size_t i = 0; i < sizeof callbacks / sizeof callbacks[0]; i++)
         mosquitto_callback_unregister(p->id, callbacks[i].event, callbacks[i].call, NULL);
+    if (p->stalls.total > 0)
+        log_stalls(p);
     wake_stop(p->wake);
     membership_stop(p);
     writer_stop(&p->writer, FLUSH_MS);
