@@ -270,7 +270,7 @@ void session_on_beat(void *context, struct deadline *deadline)
         return;
     }
     s->awaits_pong = true;
-    deadlines_set(e->beats, &s->beat, e->options.ping_timeout_ms);
+    deadlines_repeat(e->beats, &s->beat, e->options.ping_timeout_ms);
     session_send(s, e->ping);
 }
 
