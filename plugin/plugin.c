@@ -199,6 +199,7 @@ static int plugin_start(struct plugin *p, const struct mosquitto_opt *options, i
     logs_start(level);
     if (refusals_check(p->config, e) != 0 || token_keys_create(p->config, &p->keys, e) != 0)
         return -1;
+    token_keys_spare_memory(p->keys);
     make_parts(p);
     if (wake_create(p->config->wake_socket, &p->wake, e) != 0 ||
         writer_start(p->config, DATABASE_START_MS, p->results, on_written, p, &p->writer, e) != 0 ||
