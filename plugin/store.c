@@ -9,9 +9,8 @@
 #include "core/clock.h"
 #include "core/db.h"
 #include "core/log.h"
-#include "plugin/batch.h"
+#include "plugin/store_run.h"
 #include "plugin/store_sql.h"
-#include "plugin/watermarks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,110 +19,6 @@
 #define FLUSH_INTERVAL_NS INT64_C(1000000000)
 #define OWN_READS_MAX     16384
 #define SEEN_MAX          4096 /* rooms; past that, it begins anew */
-#define STATEMENTS_MAX    2
-
-struct store {
-    const struct config *config;
-    PGconn *conn; /* in pipeline mode, unless NULL */
-    struct batch batch;
-    PGresult *kept; /* holds the texts of replayed messages */
-    unsigned careful_left;
-    struct watermarks *own_reads; /* not yet written */
-    struct watermarks *seen;      /* last seqs of rooms stored to, to know a database that lost something */
-    char identity[DB_IDENTITY_SIZE]; /* of the database that `seen` is of; "" before the first */
-    int64_t flushed_ns;
-    bool rederived; /* tried once, at the first connection */
-};
-
-/* ---- Statements: sent, and waited for. ---- */
-
-struct answer {
-    PGresult *results[STATEMENTS_MAX];
-    size_t count;
-    PGresult *refusal; /* the first error */
-};
-
-static void answer_clear(struct answer *a)
-{
-    for (size_t i = 0; i < a->count; i++) {
-        PQclear(a->results[i]);
-    }
-    PQclear(a->refusal);
-    *a = (struct answer){0};
-}
-
-static int drop(struct store *store, struct error *e, const char *what)
-{
-    store_disconnect(store);
-    return error_set(e, ERROR_UNCERTAIN, "uncertain", "%s before the commit was answered", what);
-}
-
-/* Reads everything up to the sync. 0 when committed; -1 with UNCERTAIN, connection dropped, or with answer's
- * refusal set when the server undid it all. */
-static int wait_commit(struct store *store, int64_t deadline_ns, struct answer *a, struct error *e)
-{
-    *a = (struct answer){0};
-    size_t separators = 0;
-    while (separators <= STATEMENTS_MAX) {
-        bool timed_out;
-        PGresult *r = db_result(store->conn, deadline_ns, &timed_out);
-        if (timed_out || PQstatus(store->conn) != CONNECTION_OK) {
-            PQclear(r);
-            answer_clear(a);
-            return drop(store, e, timed_out ? "the deadline passed" : "the connection broke");
-        }
-        ExecStatusType status = PQresultStatus(r);
-        if (r == NULL) {
-            separators++;
-        } else if (status == PGRES_PIPELINE_SYNC) {
-            PQclear(r);
-            return a->refusal == NULL ? 0 : -1;
-        } else if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) && a->count < STATEMENTS_MAX) {
-            a->results[a->count++] = r;
-        } else if (status == PGRES_FATAL_ERROR && a->refusal == NULL) {
-            a->refusal = r;
-        } else {
-            PQclear(r);
-        }
-    }
-    answer_clear(a);
-    return drop(store, e, "the protocol was broken");
-}
-
-static bool send_statement(struct store *store, const char *name, struct params *p)
-{
-    params_end(p);
-    return PQsendQueryPrepared(store->conn, name, p->count, p->values, p->sizes, p->formats, 1) == 1;
-}
-
-static bool state_is(const PGresult *refusal, const char *prefix)
-{
-    const char *state = PQresultErrorField(refusal, PG_DIAG_SQLSTATE);
-    return state != NULL && strncmp(state, prefix, strlen(prefix)) == 0;
-}
-
-/* What a refusal means to the writer. Anything that is neither the data's fault nor a busy room's says that
- * this is not a database to go on with: the next batch connects and checks again. */
-static int refused(struct store *store, const PGresult *refusal, struct error *e)
-{
-    static const char *const of_data[] = {"21", "22", "23", "54"};
-    db_error(store->conn, refusal, e);
-    for (size_t i = 0; i < sizeof(of_data) / sizeof(of_data[0]); i++) {
-        if (state_is(refusal, of_data[i])) {
-            e->code = ERROR_INVALID;
-            return error_set(e, ERROR_INVALID, "poison", "%s",
-                             PQresultErrorField(refusal, PG_DIAG_MESSAGE_PRIMARY));
-        }
-    }
-    if (e->code != ERROR_UNAVAILABLE) {
-        log_error("store", "%s", e->text);
-        char text[ERROR_TEXT_MAX];
-        memcpy(text, e->text, sizeof(text));
-        error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "%s", text);
-        store_disconnect(store);
-    }
-    return -1;
-}
 
 /* ---- Outcomes. ---- */
 
@@ -168,7 +63,7 @@ static int take_fast(struct store *store, struct store_item *items, size_t count
         end = batch_run_end(&store->batch, items, count, start);
         const struct uuid *room = &items[store->batch.order[start]].room;
         if (row >= PQntuples(rooms) || memcmp(PQgetvalue(rooms, row, 0), room, sizeof(*room)) != 0) {
-            return drop(store, e, "rooms came back in another order");
+            return store_drop(store, e, "rooms came back in another order");
         }
         int64_t last_seq = params_read_int(PQgetvalue(rooms, row, 1));
         for (size_t i = start; i < end; i++) {
@@ -236,7 +131,7 @@ static int take_careful(struct store *store, struct store_item *items, size_t co
                         struct error *e)
 {
     if ((size_t)PQntuples(r) != count) {
-        return drop(store, e, "verdicts were missing");
+        return store_drop(store, e, "verdicts were missing");
     }
     for (size_t i = 0; i < count; i++) {
         struct store_item *item = &items[store->batch.order[i]];
@@ -257,16 +152,15 @@ static int take_careful(struct store *store, struct store_item *items, size_t co
 /* ---- The batch. ---- */
 
 static int try_batch(struct store *store, const struct store_item *items, size_t count, bool careful,
-                     int64_t deadline_ns, struct answer *answer, struct error *e)
+                     int64_t deadline_ns, struct store_answer *answer, struct error *e)
 {
     batch_fill(&store->batch, items, count, careful);
-    if (!send_statement(store, careful ? "careful_lock" : "fast_lock", &store->batch.lock) ||
-        !send_statement(store, careful ? "careful_insert" : "fast_insert", &store->batch.items) ||
-        PQpipelineSync(store->conn) != 1) {
-        *answer = (struct answer){0};
-        return drop(store, e, "the connection broke");
+    if (!store_send(store, careful ? "careful_lock" : "fast_lock", &store->batch.lock) ||
+        !store_send(store, careful ? "careful_insert" : "fast_insert", &store->batch.items)) {
+        *answer = (struct store_answer){0};
+        return store_drop(store, e, "the connection broke");
     }
-    return wait_commit(store, deadline_ns, answer, e);
+    return store_commit(store, deadline_ns, answer, e);
 }
 
 static bool any_attachment(const struct store_item *items, size_t count)
@@ -282,16 +176,16 @@ static bool any_attachment(const struct store_item *items, size_t count)
 static int store_careful(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
                          struct error *e)
 {
-    struct answer answer;
+    struct store_answer answer;
     int ok = try_batch(store, items, count, true, deadline_ns, &answer, e);
     if (ok == 0) {
         store->kept = answer.results[1];
         answer.results[1] = NULL;
         ok = take_careful(store, items, count, store->kept, e);
     } else if (answer.refusal != NULL) {
-        ok = refused(store, answer.refusal, e);
+        ok = store_refused(store, answer.refusal, e);
     }
-    answer_clear(&answer);
+    store_answer_clear(&answer);
     return ok;
 }
 
@@ -317,16 +211,16 @@ int store_batch(struct store *store, struct store_item *items, size_t count, int
         store->careful_left -= store->careful_left > 0;
         return store_careful(store, items, count, deadline_ns, e);
     }
-    struct answer answer;
+    struct store_answer answer;
     int ok = try_batch(store, items, count, false, deadline_ns, &answer, e);
-    bool refused_by_constraint =
-        answer.refusal != NULL && (state_is(answer.refusal, "23502") || state_is(answer.refusal, "23505"));
+    bool refused_by_constraint = answer.refusal != NULL && (store_refused_as(answer.refusal, "23502") ||
+                                                            store_refused_as(answer.refusal, "23505"));
     if (ok == 0) {
         ok = take_fast(store, items, count, answer.results[0], e);
     } else if (answer.refusal != NULL && !refused_by_constraint) {
-        ok = refused(store, answer.refusal, e);
+        ok = store_refused(store, answer.refusal, e);
     }
-    answer_clear(&answer);
+    store_answer_clear(&answer);
     if (refused_by_constraint) {
         store->careful_left = CAREFUL_BATCHES;
         return store_careful(store, items, count, deadline_ns, e);
@@ -336,7 +230,7 @@ int store_batch(struct store *store, struct store_item *items, size_t count, int
 
 /* ---- Watermarks. ---- */
 
-static void fill_watermarks(struct params *p, const struct watermarks *w, bool with_users)
+void store_fill_watermarks(struct params *p, const struct watermarks *w, bool with_users)
 {
     size_t count = watermarks_count(w);
     params_clear(p);
@@ -354,18 +248,6 @@ static void fill_watermarks(struct params *p, const struct watermarks *w, bool w
     for (size_t i = 0; i < count; i++) {
         params_add_int(p, watermarks_at(w, i)->seq);
     }
-}
-
-/* One statement in a transaction of its own; *answer is the caller's to clear. */
-static int run_alone(struct store *store, const char *name, struct params *p, int64_t deadline_ns,
-                     struct answer *answer, struct error *e)
-{
-    *answer = (struct answer){0};
-    if (!send_statement(store, name, p) || PQpipelineSync(store->conn) != 1) {
-        return drop(store, e, "the connection broke");
-    }
-    int ok = wait_commit(store, deadline_ns, answer, e);
-    return ok != 0 && answer->refusal != NULL ? refused(store, answer->refusal, e) : ok;
 }
 
 /* Was the connection closed while nothing was under way? Known before a batch is sent, that is no
@@ -394,11 +276,11 @@ int store_flush(struct store *store, int64_t deadline_ns, struct error *e)
     if (watermarks_count(store->own_reads) == 0) {
         return 0;
     }
-    struct answer answer;
+    struct store_answer answer;
     store->flushed_ns = now_ns;
-    fill_watermarks(&store->batch.items, store->own_reads, true);
-    int ok = run_alone(store, "watermarks", &store->batch.items, deadline_ns, &answer, e);
-    answer_clear(&answer);
+    store_fill_watermarks(&store->batch.items, store->own_reads, true);
+    int ok = store_run_alone(store, "watermarks", &store->batch.items, deadline_ns, &answer, e);
+    store_answer_clear(&answer);
     if (ok == 0) {
         watermarks_clear(store->own_reads);
     }
@@ -464,17 +346,17 @@ static bool same_system(const char *a, const char *b)
 
 static int count_lost(struct store *store, int64_t deadline_ns, int *lost_out, struct error *e)
 {
-    struct answer answer;
+    struct store_answer answer;
     *lost_out = 0;
     if (watermarks_count(store->seen) == 0) {
         return 0;
     }
-    fill_watermarks(&store->batch.items, store->seen, false);
-    int ok = run_alone(store, "lost", &store->batch.items, deadline_ns, &answer, e);
+    store_fill_watermarks(&store->batch.items, store->seen, false);
+    int ok = store_run_alone(store, "lost", &store->batch.items, deadline_ns, &answer, e);
     if (ok == 0) {
         *lost_out = PQntuples(answer.results[0]);
     }
-    answer_clear(&answer);
+    store_answer_clear(&answer);
     return ok;
 }
 
@@ -488,10 +370,10 @@ static int compare_past(struct store *store, const char *identity, int64_t deadl
     }
     bool other = store->identity[0] != '\0' && !same_system(store->identity, identity);
     if (lost > 0 || other) {
-        struct answer answer;
+        struct store_answer answer;
         struct params none = {0};
-        int ok = run_alone(store, "new_epoch", &none, deadline_ns, &answer, e);
-        answer_clear(&answer);
+        int ok = store_run_alone(store, "new_epoch", &none, deadline_ns, &answer, e);
+        store_answer_clear(&answer);
         if (ok != 0) {
             return -1;
         }

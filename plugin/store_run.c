@@ -1,0 +1,108 @@
+#include "plugin/store_run.h"
+
+#include "core/log.h"
+
+#include <string.h>
+
+void store_answer_clear(struct store_answer *a)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        PQclear(a->results[i]);
+    }
+    PQclear(a->refusal);
+    *a = (struct store_answer){0};
+}
+
+int store_drop(struct store *store, struct error *e, const char *what)
+{
+    store_disconnect(store);
+    return error_set(e, ERROR_UNCERTAIN, "uncertain", "%s before the commit was answered", what);
+}
+
+/* Reads everything up to the sync. 0 when committed; -1 with UNCERTAIN, connection dropped, or with answer's
+ * refusal set when the server undid it all. */
+static int wait_commit(struct store *store, int64_t deadline_ns, struct store_answer *a, struct error *e)
+{
+    *a = (struct store_answer){0};
+    size_t separators = 0;
+    while (separators <= STORE_STATEMENTS_MAX) {
+        bool timed_out;
+        PGresult *r = db_result(store->conn, deadline_ns, &timed_out);
+        if (timed_out || PQstatus(store->conn) != CONNECTION_OK) {
+            PQclear(r);
+            store_answer_clear(a);
+            return store_drop(store, e, timed_out ? "the deadline passed" : "the connection broke");
+        }
+        ExecStatusType status = PQresultStatus(r);
+        if (r == NULL) {
+            separators++;
+        } else if (status == PGRES_PIPELINE_SYNC) {
+            PQclear(r);
+            return a->refusal == NULL ? 0 : -1;
+        } else if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) &&
+                   a->count < STORE_STATEMENTS_MAX) {
+            a->results[a->count++] = r;
+        } else if (status == PGRES_FATAL_ERROR && a->refusal == NULL) {
+            a->refusal = r;
+        } else {
+            PQclear(r);
+        }
+    }
+    store_answer_clear(a);
+    return store_drop(store, e, "the protocol was broken");
+}
+
+bool store_send(struct store *store, const char *name, struct params *p)
+{
+    params_end(p);
+    return PQsendQueryPrepared(store->conn, name, p->count, p->values, p->sizes, p->formats, 1) == 1;
+}
+
+bool store_refused_as(const PGresult *refusal, const char *prefix)
+{
+    const char *state = PQresultErrorField(refusal, PG_DIAG_SQLSTATE);
+    return state != NULL && strncmp(state, prefix, strlen(prefix)) == 0;
+}
+
+/* Anything that is neither the data's fault nor a busy room's says that
+ * this is not a database to go on with: the next batch connects and checks again. */
+int store_refused(struct store *store, const PGresult *refusal, struct error *e)
+{
+    static const char *const of_data[] = {"21", "22", "23", "54"};
+    db_error(store->conn, refusal, e);
+    for (size_t i = 0; i < sizeof(of_data) / sizeof(of_data[0]); i++) {
+        if (store_refused_as(refusal, of_data[i])) {
+            e->code = ERROR_INVALID;
+            return error_set(e, ERROR_INVALID, "poison", "%s",
+                             PQresultErrorField(refusal, PG_DIAG_MESSAGE_PRIMARY));
+        }
+    }
+    if (e->code != ERROR_UNAVAILABLE) {
+        log_error("store", "%s", e->text);
+        char text[ERROR_TEXT_MAX];
+        memcpy(text, e->text, sizeof(text));
+        error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "%s", text);
+        store_disconnect(store);
+    }
+    return -1;
+}
+
+int store_commit(struct store *store, int64_t deadline_ns, struct store_answer *a, struct error *e)
+{
+    *a = (struct store_answer){0};
+    if (PQpipelineSync(store->conn) != 1) {
+        return store_drop(store, e, "the connection broke");
+    }
+    return wait_commit(store, deadline_ns, a, e);
+}
+
+int store_run_alone(struct store *store, const char *name, struct params *p, int64_t deadline_ns,
+                    struct store_answer *answer, struct error *e)
+{
+    *answer = (struct store_answer){0};
+    if (!store_send(store, name, p)) {
+        return store_drop(store, e, "the connection broke");
+    }
+    int ok = store_commit(store, deadline_ns, answer, e);
+    return ok != 0 && answer->refusal != NULL ? store_refused(store, answer->refusal, e) : ok;
+}

@@ -1,0 +1,60 @@
+/* The inside of a store, and how its prepared statements are run: sent together, committed by one sync.
+ *
+ * Flow:   store, store_marks -> store_send for each statement -> store_commit -> results.
+ * Thread: the writer's; only plugin/store*.c may include this.
+ * Owns:   nothing: results are the caller's, for store_answer_clear. */
+#ifndef PARLOR_PLUGIN_STORE_RUN_H
+#define PARLOR_PLUGIN_STORE_RUN_H
+
+#include "core/db.h"
+#include "plugin/batch.h"
+#include "plugin/store.h"
+#include "plugin/watermarks.h"
+
+#define STORE_STATEMENTS_MAX 4 /* of one transaction */
+
+struct store {
+    const struct config *config;
+    PGconn *conn; /* in pipeline mode, unless NULL */
+    struct batch batch;
+    PGresult *kept; /* holds the texts of replayed messages */
+    unsigned careful_left;
+    struct watermarks *own_reads; /* not yet written */
+    struct watermarks *seen;      /* last seqs of rooms stored to, to know a database that lost something */
+    char identity[DB_IDENTITY_SIZE]; /* of the database that `seen` is of; "" before the first */
+    int64_t flushed_ns;
+    bool rederived; /* tried once, at the first connection */
+};
+
+struct store_answer {
+    PGresult *results[STORE_STATEMENTS_MAX];
+    size_t count;
+    PGresult *refusal; /* the first error */
+};
+
+void store_answer_clear(struct store_answer *a);
+
+/* Sends one prepared statement; false when the connection broke. */
+bool store_send(struct store *store, const char *name, struct params *p);
+
+/* Sends the sync behind what was sent and waits for the commit. 0; or -1 with UNCERTAIN, the connection
+ * dropped, or with the answer's refusal set when the server undid it all. */
+int store_commit(struct store *store, int64_t deadline_ns, struct store_answer *a, struct error *e);
+
+/* True when the server refused with an SQLSTATE that begins so. */
+bool store_refused_as(const PGresult *refusal, const char *prefix);
+
+/* Fills e with what a refusal means to the writer; returns -1. */
+int store_refused(struct store *store, const PGresult *refusal, struct error *e);
+
+/* Drops the connection in the middle of a transaction; returns -1 with UNCERTAIN. */
+int store_drop(struct store *store, struct error *e, const char *what);
+
+/* One statement in a transaction of its own; *answer is the caller's to clear. 0, or -1 with e. */
+int store_run_alone(struct store *store, const char *name, struct params *p, int64_t deadline_ns,
+                    struct store_answer *answer, struct error *e);
+
+/* Rooms, users (with_users) and seqs as three arrays. */
+void store_fill_watermarks(struct params *p, const struct watermarks *w, bool with_users);
+
+#endif
