@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 
-#define NS_PER_MS 1000000
+#define NS_PER_MS   1000000
+#define LATE_NS_MAX (10 * NS_PER_MS)
 
 struct deadlines {
     struct clock_port *clock;
@@ -101,7 +102,7 @@ static void on_timer(void *context)
     arm(d);
 }
 
-void deadlines_set(struct deadlines *d, struct deadline *x, int64_t delay_ms)
+static void set_from(struct deadlines *d, struct deadline *x, int64_t from_ns, int64_t delay_ms)
 {
     if (x->slot == 0) {
         if (d->count + 1 >= d->capacity) {
@@ -110,9 +111,26 @@ void deadlines_set(struct deadlines *d, struct deadline *x, int64_t delay_ms)
         }
         x->slot = ++d->count;
     }
-    x->at_ns = d->clock->mono_ns(d->clock) + delay_ms * NS_PER_MS;
+    x->at_ns = from_ns + delay_ms * NS_PER_MS;
     sift(d, x, x->slot);
     arm(d);
+}
+
+void deadlines_set(struct deadlines *d, struct deadline *x, int64_t delay_ms)
+{
+    set_from(d, x, d->clock->mono_ns(d->clock), delay_ms);
+}
+
+void deadlines_repeat(struct deadlines *d, struct deadline *x, int64_t delay_ms)
+{
+    int64_t now = d->clock->mono_ns(d->clock);
+
+    set_from(d, x, now - x->at_ns <= LATE_NS_MAX ? x->at_ns : now, delay_ms);
+}
+
+bool deadlines_passed(const struct deadlines *d, const struct deadline *x)
+{
+    return x->slot != 0 && x->at_ns <= d->clock->mono_ns(d->clock);
 }
 
 void deadlines_clear(struct deadlines *d, struct deadline *x)

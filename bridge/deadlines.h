@@ -28,6 +28,11 @@ void deadlines_destroy(struct deadlines **deadlines);
 
 /* Sets or moves it to delay_ms from now. */
 void deadlines_set(struct deadlines *deadlines, struct deadline *deadline, int64_t delay_ms);
+/* Sets it again from the moment that it was set for, so that a timer which is a little late (10 ms at most)
+ * does not add up; called from its function. */
+void deadlines_repeat(struct deadlines *deadlines, struct deadline *deadline, int64_t delay_ms);
+/* True when it is set and has passed, though its timer may not have run yet. */
+bool deadlines_passed(const struct deadlines *deadlines, const struct deadline *deadline);
 void deadlines_clear(struct deadlines *deadlines, struct deadline *deadline); /* also when it isn't set */
 
 #endif

@@ -374,6 +374,10 @@ void engine_request(struct engine *e, struct request *request)
         return;
     }
     s = find(e, sid.text, sid.size);
+    if (s != NULL && s->awaits_pong && deadlines_passed(e->beats, &s->beat)) {
+        session_end(s, SESSION_PING_TIMEOUT);
+        s = NULL;
+    }
     if (s == NULL)
         engine_answer_error(e, request, 400, UNKNOWN_SID);
     else

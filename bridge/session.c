@@ -4,6 +4,7 @@
 #include "bridge/session.h"
 
 #include "bridge/engineio.h"
+#include "core/json.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -269,7 +270,7 @@ void session_on_beat(void *context, struct deadline *deadline)
         return;
     }
     s->awaits_pong = true;
-    deadlines_set(e->beats, &s->beat, e->options.ping_timeout_ms);
+    deadlines_repeat(e->beats, &s->beat, e->options.ping_timeout_ms);
     session_send(s, e->ping);
 }
 
@@ -380,7 +381,7 @@ void session_on_poll(struct session *s, struct request *request)
 void session_on_post(struct session *s, struct request *request)
 {
     struct engine *e = s->engine;
-    struct engineio_batch batch;
+    struct engineio_batch batch = {0};
     struct engineio_packet packet;
     int more = 1;
 
@@ -393,13 +394,14 @@ void session_on_post(struct session *s, struct request *request)
         return;
     }
     session_use(s);
-    engineio_batch_open(&batch, request->body_size > 0 ? request->body : "", request->body_size);
-    while (!s->closed && (more = engineio_batch_next(&batch, &packet)) == 1) {
-        if (!on_packet(s, &packet))
-            break;
-    }
+    if (request->body_size == 0 || !utf8_check(request->body, request->body_size))
+        more = -1;
+    else
+        engineio_batch_open(&batch, request->body, request->body_size);
+    while (more == 1 && !s->closed && (more = engineio_batch_next(&batch, &packet)) == 1)
+        on_packet(s, &packet);
     engineio_batch_close(&batch);
-    if (more < 0 || request->body_size == 0) {
+    if (more < 0) {
         engine_answer_error(e, request, 400, 3);
         session_end(s, SESSION_PARSE_ERROR);
     } else {

@@ -65,6 +65,7 @@ struct token_keys {
     size_t header_size;
     struct key *header_key;
     struct token_cache *cache;
+    bool spare_memory; /* no HMAC in the cache */
 };
 
 static int refuse(struct error *e, const char *why)
@@ -472,8 +473,14 @@ int token_verify(struct token_keys *keys, const char *text, size_t size, int64_t
         check_claims(keys, key, &parts, wall_s, out, &not_before_s, e) != 0)
         return -1;
     remember_header(keys, &parts, key);
-    token_cache_put(keys->cache, text, size, hash, out, not_before_s);
+    if (!keys->spare_memory || key->algorithm->family != FAMILY_HMAC)
+        token_cache_put(keys->cache, text, size, hash, out, not_before_s);
     return 0;
+}
+
+void token_keys_spare_memory(struct token_keys *keys)
+{
+    keys->spare_memory = true;
 }
 
 bool token_service_address(const struct config *config, const char *address)

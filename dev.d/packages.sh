@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 PACKAGES_BUILD=(gcc cmake ninja-build pkg-config libc6-dev mosquitto-dev libuv1-dev libmicrohttpd-dev libwslay-dev
-    libcjson-dev libjwt-dev libssl-dev libpaho-mqtt-dev libpq-dev libcmocka-dev)
+    libcjson-dev libssl-dev libpaho-mqtt-dev libpq-dev libcmocka-dev)
 PACKAGES_UP=(mosquitto mosquitto-clients postgresql curl)
 PACKAGES_TEST=(nodejs npm clang-format)
 

@@ -110,6 +110,7 @@ supervise_end_all() {
         supervise_forget "$name"
     done
     rm -f "$RUN/ready"
+    [ "$SOCKETS" = "$REAL/sockets" ] || rm -rf -- "$SOCKETS" # nothing of ours stays in /tmp
     supervise_forget dev
     wait
 }

@@ -11,15 +11,13 @@
 
 #include "core/buf.h"
 #include "core/log.h"
+#include "http/address.h"
+#include "http/target.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <microhttpd.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,14 +29,12 @@
 #define CONNECTION_MEMORY (24 * 1024)       /* line and headers of a request: a token has up to 8 KB */
 #define ROUNDS_MAX        16                /* of MHD_run in one listener_run */
 #define DISCARD_MAX       (4 * 1024 * 1024) /* read past the bound before the connection is cut */
-#define BACKLOG           1024
 #define REQUEST_ID_MAX    64
 #define HELD_EVENTS_MAX   64
 
 struct listener {
     struct MHD_Daemon *daemon;
-    int set; /* epoll: libmicrohttpd's own, and the sockets of waiting requests */
-    int daemon_fd;
+    int set;    /* epoll: libmicrohttpd's own, and the sockets of waiting requests */
     int socket; /* -1 once quiesced */
     int port;
     bool dirty, running;
@@ -73,10 +69,9 @@ struct incoming {
     struct buf body;
     request_stream_fn on_stream; /* an upgrade under way */
     void *stream_context;
-    char address[INET6_ADDRSTRLEN];
+    char address[ADDRESS_TEXT_SIZE];
     char request_id[REQUEST_ID_MAX + 1];
-    char *query; /* in target */
-    char *path;  /* decoded, in target's second half */
+    struct target parts; /* in target */
     size_t target_size;
     char target[]; /* the raw target, then room for the decoded path */
 };
@@ -98,49 +93,6 @@ static void *on_line(void *context, const char *target, struct MHD_Connection *c
         l->first->previous = in;
     l->first = in;
     return in;
-}
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-/* Splits off the query and decodes the path. False when it is no path that a client of ours would mean. */
-static bool split_target(struct incoming *in)
-{
-    char *raw = in->target;
-    /* RFC 9112, 3.2.2: servers take the absolute form too. */
-    if (strncasecmp(raw, "http://", 7) == 0 || strncasecmp(raw, "https://", 8) == 0) {
-        raw = strchr(strstr(raw, "//") + 2, '/');
-        if (!raw)
-            return false;
-    }
-    if (*raw != '/')
-        return false;
-    char *mark = strchr(raw, '?');
-    in->query = mark ? mark + 1 : in->target + in->target_size;
-    const char *end = mark ? mark : in->target + in->target_size;
-    char *out = in->path = in->target + in->target_size + 1;
-    for (const char *p = raw; p < end; p++) {
-        if (*p != '%') {
-            *out++ = *p;
-            continue;
-        }
-        int high = end - p > 2 ? hex_value(p[1]) : -1;
-        int low = high >= 0 ? hex_value(p[2]) : -1;
-        if (low < 0 || (high == 0 && low == 0))
-            return false;
-        *out++ = (char)(high * 16 + low);
-        p += 2;
-    }
-    *out = '\0';
-    return true;
 }
 
 /* ---- Answers. ---- */
@@ -210,7 +162,7 @@ static void on_answer(struct request *request, const struct reply *reply)
     struct MHD_Response *response = make_response(in, reply); /* may copy from the body that goes next */
     take_back(in);
     if (send_response(in, (unsigned)reply->status, response) != 0)
-        log_error("listener", "an answer was refused status=%d path=%s", reply->status, in->path);
+        log_error("listener", "an answer was refused status=%d path=%s", reply->status, in->parts.path);
 }
 
 /* An error of our own, in the contract's shape; the connection closes behind it. */
@@ -310,10 +262,8 @@ static enum MHD_Result on_header(void *context, enum MHD_ValueKind kind, const c
 /* The client's own id when it is a plain word, else one of ours. */
 static void set_request_id(struct incoming *in, const char *wanted)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    size_t size = wanted ? strlen(wanted) : 0;
-    if (size > 0 && size <= REQUEST_ID_MAX && strspn(wanted, allowed) == size)
-        memcpy(in->request_id, wanted, size + 1);
+    if (wanted && target_word(wanted, REQUEST_ID_MAX))
+        snprintf(in->request_id, sizeof in->request_id, "%s", wanted);
     else
         snprintf(in->request_id, sizeof in->request_id, "%08" PRIx32 "-%" PRIx64, in->listener->id_base,
                  in->listener->id_next++);
@@ -324,17 +274,8 @@ static void set_address(struct incoming *in)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(in->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const struct sockaddr *a = info ? info->client_addr : NULL;
-    if (a && a->sa_family == AF_INET) {
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)a)->sin_addr, in->address,
-                  sizeof in->address);
-    } else if (a && a->sa_family == AF_INET6) {
-        const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr;
-        if (IN6_IS_ADDR_V4MAPPED(six))
-            inet_ntop(AF_INET, &six->s6_addr[12], in->address, sizeof in->address);
-        else
-            inet_ntop(AF_INET6, six, in->address, sizeof in->address);
-    }
+    if (info && info->client_addr)
+        address_text(info->client_addr, in->address);
     in->base.address = in->address;
 }
 
@@ -343,34 +284,22 @@ static const char *find_header(const struct request *request, const char *name)
     return MHD_lookup_connection_value(((const struct incoming *)request)->connection, MHD_HEADER_KIND, name);
 }
 
-static bool known_method(const char *method)
-{
-    static const char *const methods[] = {"GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"};
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
-        if (strcmp(method, methods[i]) == 0)
-            return true;
-    return false;
-}
-
 static size_t body_bound(const struct incoming *in)
 {
     const struct listener_bound *bound = in->listener->options.bounds;
     for (; bound && bound->path_prefix; bound++)
-        if (strncmp(in->path, bound->path_prefix, strlen(bound->path_prefix)) == 0)
+        if (strncmp(in->parts.path, bound->path_prefix, strlen(bound->path_prefix)) == 0)
             return bound->body_bytes_max;
     return LISTENER_BODY_BYTES_MAX;
 }
 
-static enum MHD_Result refuse_too_large(struct incoming *in)
+static enum MHD_Result refuse_body(struct incoming *in, bool full)
 {
+    if (full)
+        return refuse(in, MHD_HTTP_SERVICE_UNAVAILABLE, "Service Unavailable", "busy",
+                      "Too many request bodies at once: try again in a moment.");
     return refuse(in, MHD_HTTP_CONTENT_TOO_LARGE, "Payload Too Large", "body_too_large",
                   "The request's body is larger than this endpoint takes.");
-}
-
-static enum MHD_Result refuse_full(struct incoming *in)
-{
-    return refuse(in, MHD_HTTP_SERVICE_UNAVAILABLE, "Service Unavailable", "busy",
-                  "Too many request bodies at once: try again in a moment.");
 }
 
 static enum MHD_Result first_look(struct incoming *in, const char *method)
@@ -381,10 +310,10 @@ static enum MHD_Result first_look(struct incoming *in, const char *method)
     set_address(in);
     in->base.method = method;
     in->state = INCOMING_BODY;
-    if (!known_method(method))
+    if (!target_method_known(method))
         return refuse(in, MHD_HTTP_NOT_IMPLEMENTED, "Not Implemented", "unknown_method",
                       "This method is not served.");
-    if (!split_target(in))
+    if (!target_split(in->target, in->target_size, &in->parts))
         return refuse(in, MHD_HTTP_BAD_REQUEST, "Bad Request", "bad_path",
                       "The path must begin with a slash, and its escapes must be whole and not %00.");
     if (counts.lengths > 1 || counts.encodings > 1 || counts.hosts > 1 ||
@@ -395,16 +324,16 @@ static enum MHD_Result first_look(struct incoming *in, const char *method)
     if (counts.encodings > 0 && !counts.chunked)
         return refuse(in, MHD_HTTP_NOT_IMPLEMENTED, "Not Implemented", "unknown_encoding",
                       "The only transfer encoding is chunked.");
-    in->base.path = in->path;
-    in->base.query = in->query;
+    in->base.path = in->parts.path;
+    in->base.query = in->parts.query;
     in->base.ops = &ops;
     in->base.header = find_header;
     in->body_bytes_max = body_bound(in);
     const char *length = counts.lengths > 0 ? find_header(&in->base, "Content-Length") : NULL;
     if (length && strtoull(length, NULL, 10) > in->body_bytes_max)
-        return refuse_too_large(in);
+        return refuse_body(in, false);
     if (length && in->listener->bodies_bytes > LISTENER_BODIES_BYTES_MAX)
-        return refuse_full(in);
+        return refuse_body(in, true);
     return MHD_YES;
 }
 
@@ -449,7 +378,7 @@ static enum MHD_Result dispatch(struct incoming *in)
 {
     struct listener *l = in->listener;
     if (in->state == INCOMING_REFUSED)
-        return in->full ? refuse_full(in) : refuse_too_large(in);
+        return refuse_body(in, in->full);
     in->base.body = in->body.size > 0 ? in->body.data : NULL;
     in->base.body_size = in->body.size;
     in->state = INCOMING_HELD;
@@ -475,11 +404,9 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *connectio
     case INCOMING_BODY:
     case INCOMING_REFUSED:
         return *size > 0 ? take_body(in, data, size) : dispatch(in);
-    case INCOMING_HELD:
-    case INCOMING_ANSWERED:
-        break;
+    default:
+        return MHD_YES;
     }
-    return MHD_YES;
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **request_context,
@@ -507,63 +434,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 
 /* ---- The listener. ---- */
 
-static int open_socket(const char *address, int port, struct error *e)
-{
-    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
-    if (strcmp(address, "localhost") != 0)
-        hints.ai_flags |= AI_NUMERICHOST;
-    struct addrinfo *found = NULL;
-    char service[16];
-    snprintf(service, sizeof service, "%d", port);
-    if (getaddrinfo(address, service, &hints, &found) != 0)
-        return error_set(e, ERROR_INVALID, "bad_option",
-                         "%s is no address to listen at: give a numeric one, as 127.0.0.1 or ::", address);
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int on = 1;
-    int bound = -1;
-    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0)
-        bound = bind(fd, found->ai_addr, found->ai_addrlen);
-    freeaddrinfo(found);
-    if (bound == 0 && listen(fd, BACKLOG) == 0)
-        return fd;
-    int why = errno;
-    if (fd >= 0)
-        close(fd);
-    if (why == EADDRINUSE)
-        return error_set(e, ERROR_UNAVAILABLE, "address_in_use",
-                         "%s port %d is in use: end the process that listens there or choose another port",
-                         address, port);
-    if (why == EACCES)
-        return error_set(e, ERROR_INVALID, "bad_option",
-                         "%s port %d needs a right that this user lacks: choose a port above 1023", address,
-                         port);
-    return error_set(e, ERROR_INVALID, "bad_option", "can't listen at %s port %d: %s", address, port,
-                     strerror(why));
-}
-
-static int bound_port(int fd)
-{
-    struct sockaddr_storage a;
-    socklen_t size = sizeof a;
-    if (getsockname(fd, (struct sockaddr *)&a, &size) != 0)
-        return 0;
-    return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
-                                         : ((struct sockaddr_in *)&a)->sin_port);
-}
-
-/* libmicrohttpd's own words: they tell of clients' mistakes. */
-static void on_log(void *context, const char *format, va_list arguments)
-    __attribute__((format(printf, 2, 0)));
-static void on_log(void *context, const char *format, va_list arguments)
-{
-    (void)context;
-    char text[256];
-    vsnprintf(text, sizeof text, format, arguments);
-    text[strcspn(text, "\n")] = '\0';
-    log_debug("listener", "%s", text);
-}
-
-/* Paths are decoded by split_target, which can refuse. */
+/* Paths are decoded by target_split, which can refuse. */
 static size_t on_unescape(void *context, struct MHD_Connection *connection, char *text)
 {
     (void)context;
@@ -585,16 +456,14 @@ static int start_daemon(struct listener *l, struct error *e)
         {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)on_unescape, NULL},
         {MHD_OPTION_END, 0, NULL},
     };
-    l->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-        on_access, l, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+    l->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE, 0, NULL, NULL,
+                                 on_access, l, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
     if (!l->daemon)
         return error_set(e, ERROR_INTERNAL, "listener", "the HTTP listener did not start");
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    l->daemon_fd = info->epoll_fd;
     l->set = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
-    if (l->set < 0 || epoll_ctl(l->set, EPOLL_CTL_ADD, l->daemon_fd, &event) != 0)
+    if (l->set < 0 || epoll_ctl(l->set, EPOLL_CTL_ADD, info->epoll_fd, &event) != 0)
         return error_set(e, ERROR_INTERNAL, "listener", "the HTTP listener has no epoll: %s",
                          strerror(errno));
     return 0;
@@ -603,13 +472,13 @@ static int start_daemon(struct listener *l, struct error *e)
 int listener_create(const char *address, int port, const struct listener_options *options,
                     listener_request_fn on_request, void *context, struct listener **out, struct error *e)
 {
-    int fd = open_socket(address, port, e);
+    int fd = address_listen(address, port, e);
     if (fd < 0)
         return -1;
     struct listener *l = mem_zalloc(1, sizeof *l);
     l->socket = fd;
     l->set = -1;
-    l->port = bound_port(fd);
+    l->port = address_port(fd);
     l->on_request = on_request;
     l->context = context;
     if (options)

@@ -39,6 +39,51 @@ void item_destroy(struct item **item)
     *item = NULL;
 }
 
+struct item *item_of(struct queue_node *node)
+{
+    return (struct item *)(void *)node;
+}
+
+void item_list_put(struct item_list *list, struct item *item)
+{
+    item->node.next = NULL;
+    if (list->last == NULL)
+        list->first = item;
+    else
+        list->last->node.next = &item->node;
+    list->last = item;
+}
+
+void item_list_put_back(struct item_list *list, struct item *item)
+{
+    item->node.next = list->first == NULL ? NULL : &list->first->node;
+    list->first = item;
+    if (list->last == NULL)
+        list->last = item;
+}
+
+struct item *item_list_pop(struct item_list *list)
+{
+    struct item *item = list->first;
+    list->first = item->node.next == NULL ? NULL : item_of(item->node.next);
+    if (list->first == NULL)
+        list->last = NULL;
+    return item;
+}
+
+size_t item_gather_room(struct item **items, size_t count)
+{
+    size_t front = 1;
+    for (size_t i = 1; i < count; i++) {
+        if (!uuid_equal(&items[i]->room, &items[0]->room))
+            continue;
+        struct item *item = items[i];
+        memmove(&items[front + 1], &items[front], (i - front) * sizeof items[0]);
+        items[front++] = item;
+    }
+    return front;
+}
+
 struct result *result_make(enum result_kind kind, const struct item *item, const char *word,
                            const struct buf *body, const struct buf *ack)
 {

@@ -48,6 +48,19 @@ struct item *item_make(const char *user, size_t user_size, const char *fallback_
                        const void *payload, size_t payload_size);
 void item_destroy(struct item **item);
 
+/* Items of one owner, oldest first; zeroed: empty. */
+struct item_list {
+    struct item *first, *last;
+};
+
+struct item *item_of(struct queue_node *node); /* the item whose first member the node is */
+void item_list_put(struct item_list *list, struct item *item);
+void item_list_put_back(struct item_list *list, struct item *item); /* before all others */
+struct item *item_list_pop(struct item_list *list);                 /* must not be empty */
+
+/* Moves the items of the first one's room to the front, both parts in order; returns how many they are. */
+size_t item_gather_room(struct item **items, size_t count);
+
 enum result_kind {
     RESULT_STORED,
     RESULT_REPLAYED,

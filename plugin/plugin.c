@@ -214,6 +214,7 @@ static int plugin_start(struct plugin *p, const struct mosquitto_opt *options, i
     logs_start(level);
     if (refusals_check(p->config, e) != 0 || token_keys_create(p->config, &p->keys, e) != 0)
         return -1;
+    token_keys_spare_memory(p->keys);
     make_parts(p);
     if (wake_create(p->config->wake_socket, &p->wake, e) != 0 ||
         writer_start(p->config, DATABASE_START_MS, p->results, on_written, p, &p->writer, e) != 0 ||
@@ -231,6 +232,8 @@ static void plugin_destroy(struct plugin *p)
 {
     for (size_t i = 0; i < sizeof callbacks / sizeof callbacks[0]; i++)
         mosquitto_callback_unregister(p->id, callbacks[i].event, callbacks[i].call, NULL);
+    if (p->stalls.total > 0)
+        log_stalls(p);
     wake_stop(p->wake);
     membership_stop(p);
     writer_stop(&p->writer, FLUSH_MS);

@@ -1,7 +1,7 @@
 /* How a batch goes: items sorted by room, so that every writer locks rooms in the same order; the two
- * statements of the fast way and a sync in one flush; outcomes only when the sync has come back, for until
- * then nothing is committed. When the fast way was refused by a constraint, the careful way judges each item;
- * it is kept for a few batches more, for resends come in swarms.
+ * statements of the fast way in one flush, then the sync (store_run.c); outcomes only when the sync has come
+ * back, for until then nothing is committed. When the fast way was refused by a constraint, the careful way
+ * judges each item; it is kept for a few batches more, for resends come in swarms.
  *
  * A sender's own read watermark is remembered here and written once a second (store_flush). */
 #include "plugin/store.h"
@@ -159,9 +159,9 @@ static int try_batch(struct store *store, const struct store_item *items, size_t
     if (!store_send(store, careful ? "careful_lock" : "fast_lock", &store->batch.lock) ||
         !store_send(store, careful ? "careful_insert" : "fast_insert", &store->batch.items)) {
         *answer = (struct store_answer){0};
-        return store_drop(store, e, "the connection broke");
+        return store_lost(store, e, "the connection broke");
     }
-    return store_commit(store, deadline_ns, answer, e);
+    return store_commit(store, 2, deadline_ns, answer, e);
 }
 
 static bool any_attachment(const struct store_item *items, size_t count)

@@ -1,4 +1,5 @@
-/* One batch of messages into PostgreSQL: locked, checked, numbered, inserted and committed in one round trip.
+/* One batch of messages into PostgreSQL: locked, checked, numbered and inserted in one round trip,
+ * committed in another: only a commit under way is ever uncertain.
  *
  * Per batch and in one transaction: the rooms' rows are locked in id order; then, with a snapshot taken under
  * those locks, membership, replay (room, sender, clientMessageId), replyTo and attachments are checked,
@@ -38,10 +39,10 @@ struct store_item {
 
 /* No two items of a batch may have the same room, user and clientMessageId (the writer keeps the second for
  * the next). Connects (and checks the database, db_check) when there is no connection. Returns 0 when
- * committed and all outcomes are set; -1 with UNAVAILABLE (nothing was stored: `database_unavailable` away,
- * `busy` a lock or statement timeout, schema words of db_check), UNCERTAIN (the connection broke or the
- * deadline passed: try again with the same items), or INVALID `poison` (the server refused the data of some
- * item: halve). */
+ * committed and all outcomes are set; -1 with UNAVAILABLE (nothing was stored: `database_unavailable` away or
+ * hung, `busy` a lock or statement timeout, schema words of db_check), UNCERTAIN (the connection broke or the
+ * deadline passed while the commit was under way: try again with the same items), or INVALID `poison` (the
+ * server refused the data of some item: halve). */
 int store_batch(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
                 struct error *e);
 

@@ -112,9 +112,9 @@ int store_marks(struct store *store, struct store_mark *marks, size_t count, int
     }
     if ((own && !store_send(store, "watermarks", &store->batch.items)) ||
         !store_send(store, "marks_look", &store->marks) || !store_send(store, "marks_move", &store->marks)) {
-        return store_drop(store, e, "the connection broke");
+        return store_lost(store, e, "the connection broke");
     }
-    int ok = store_commit(store, deadline_ns, &answer, e);
+    int ok = store_commit(store, own ? 3 : 2, deadline_ns, &answer, e);
     if (ok == 0) {
         watermarks_clear(store->own_reads);
         ok = take(store, marks, count, &answer, e);

@@ -1,3 +1,7 @@
+/* Two steps, so that little is ever uncertain. The statements go out first, with a request to answer them but
+ * without the sync that commits: until it is sent, a server that hangs, dies or is cut off has stored nothing
+ * and never will, and the senders can be told so. Only a commit under way has an unknown fate. The second
+ * step costs a round trip on a unix socket, some 30 us, beside a commit's fdatasync. */
 #include "plugin/store_run.h"
 
 #include "core/log.h"
@@ -13,43 +17,86 @@ void store_answer_clear(struct store_answer *a)
     *a = (struct store_answer){0};
 }
 
+int store_lost(struct store *store, struct error *e, const char *what)
+{
+    store_disconnect(store);
+    return error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "%s before anything was stored", what);
+}
+
 int store_drop(struct store *store, struct error *e, const char *what)
 {
     store_disconnect(store);
     return error_set(e, ERROR_UNCERTAIN, "uncertain", "%s before the commit was answered", what);
 }
 
+static void take_result(struct store_answer *a, PGresult *r)
+{
+    ExecStatusType status = PQresultStatus(r);
+    if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) && a->count < STORE_STATEMENTS_MAX)
+        a->results[a->count++] = r;
+    else if (status == PGRES_FATAL_ERROR && a->refusal == NULL)
+        a->refusal = r;
+    else
+        PQclear(r);
+}
+
+/* The next result of the pipeline. False when there is none to come: the deadline passed or the connection
+ * broke, `what_out` says which; *out is NULL between two statements. */
+static bool next_result(struct store *store, int64_t deadline_ns, PGresult **out, const char **what_out)
+{
+    bool timed_out;
+    *out = db_result(store->conn, deadline_ns, &timed_out);
+    if (!timed_out && PQstatus(store->conn) == CONNECTION_OK)
+        return true;
+    PQclear(*out);
+    *out = NULL;
+    *what_out = timed_out ? "the deadline passed" : "the connection broke";
+    return false;
+}
+
+/* Waits for the results of the statements, which the server sends without a sync. 0 when all ran or one was
+ * refused; -1 with UNAVAILABLE: no sync was sent, so the server undoes what it may have done. */
+static int wait_statements(struct store *store, size_t count, int64_t deadline_ns, struct store_answer *a,
+                           struct error *e)
+{
+    const char *what;
+    if (PQsendFlushRequest(store->conn) != 1) {
+        return store_lost(store, e, "the connection broke");
+    }
+    for (size_t done = 0; done < count && a->refusal == NULL;) {
+        PGresult *r;
+        if (!next_result(store, deadline_ns, &r, &what)) {
+            store_answer_clear(a);
+            return store_lost(store, e, what);
+        }
+        if (r == NULL)
+            done++;
+        else
+            take_result(a, r);
+    }
+    return 0;
+}
+
 /* Reads everything up to the sync. 0 when committed; -1 with UNCERTAIN, connection dropped, or with answer's
  * refusal set when the server undid it all. */
 static int wait_commit(struct store *store, int64_t deadline_ns, struct store_answer *a, struct error *e)
 {
-    *a = (struct store_answer){0};
-    size_t separators = 0;
-    while (separators <= STORE_STATEMENTS_MAX) {
-        bool timed_out;
-        PGresult *r = db_result(store->conn, deadline_ns, &timed_out);
-        if (timed_out || PQstatus(store->conn) != CONNECTION_OK) {
-            PQclear(r);
-            store_answer_clear(a);
-            return store_drop(store, e, timed_out ? "the deadline passed" : "the connection broke");
-        }
-        ExecStatusType status = PQresultStatus(r);
+    const char *what = "the protocol was broken";
+    for (size_t separators = 0; separators <= STORE_STATEMENTS_MAX;) {
+        PGresult *r;
+        if (!next_result(store, deadline_ns, &r, &what))
+            break;
         if (r == NULL) {
             separators++;
-        } else if (status == PGRES_PIPELINE_SYNC) {
+        } else if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
             PQclear(r);
             return a->refusal == NULL ? 0 : -1;
-        } else if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) &&
-                   a->count < STORE_STATEMENTS_MAX) {
-            a->results[a->count++] = r;
-        } else if (status == PGRES_FATAL_ERROR && a->refusal == NULL) {
-            a->refusal = r;
         } else {
-            PQclear(r);
+            take_result(a, r);
         }
     }
     store_answer_clear(a);
-    return store_drop(store, e, "the protocol was broken");
+    return store_drop(store, e, what);
 }
 
 bool store_send(struct store *store, const char *name, struct params *p)
@@ -87,9 +134,13 @@ int store_refused(struct store *store, const PGresult *refusal, struct error *e)
     return -1;
 }
 
-int store_commit(struct store *store, int64_t deadline_ns, struct store_answer *a, struct error *e)
+int store_commit(struct store *store, size_t statements, int64_t deadline_ns, struct store_answer *a,
+                 struct error *e)
 {
     *a = (struct store_answer){0};
+    if (wait_statements(store, statements, deadline_ns, a, e) != 0) {
+        return -1;
+    }
     if (PQpipelineSync(store->conn) != 1) {
         return store_drop(store, e, "the connection broke");
     }
@@ -101,8 +152,8 @@ int store_run_alone(struct store *store, const char *name, struct params *p, int
 {
     *answer = (struct store_answer){0};
     if (!store_send(store, name, p)) {
-        return store_drop(store, e, "the connection broke");
+        return store_lost(store, e, "the connection broke");
     }
-    int ok = store_commit(store, deadline_ns, answer, e);
+    int ok = store_commit(store, 1, deadline_ns, answer, e);
     return ok != 0 && answer->refusal != NULL ? store_refused(store, answer->refusal, e) : ok;
 }

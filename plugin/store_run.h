@@ -38,9 +38,11 @@ void store_answer_clear(struct store_answer *a);
 /* Sends one prepared statement; false when the connection broke. */
 bool store_send(struct store *store, const char *name, struct params *p);
 
-/* Sends the sync behind what was sent and waits for the commit. 0; or -1 with UNCERTAIN, the connection
- * dropped, or with the answer's refusal set when the server undid it all. */
-int store_commit(struct store *store, int64_t deadline_ns, struct store_answer *a, struct error *e);
+/* Waits for the results of the so many statements that were sent, then sends the sync and waits for the
+ * commit. 0; or -1 with UNAVAILABLE (nothing was stored) or UNCERTAIN (the commit was under way), the
+ * connection dropped; or with the answer's refusal set when the server undid it all. */
+int store_commit(struct store *store, size_t statements, int64_t deadline_ns, struct store_answer *a,
+                 struct error *e);
 
 /* True when the server refused with an SQLSTATE that begins so. */
 bool store_refused_as(const PGresult *refusal, const char *prefix);
@@ -48,7 +50,10 @@ bool store_refused_as(const PGresult *refusal, const char *prefix);
 /* Fills e with what a refusal means to the writer; returns -1. */
 int store_refused(struct store *store, const PGresult *refusal, struct error *e);
 
-/* Drops the connection in the middle of a transaction; returns -1 with UNCERTAIN. */
+/* Drops the connection before a sync was sent; returns -1 with UNAVAILABLE. */
+int store_lost(struct store *store, struct error *e, const char *what);
+
+/* Drops the connection when a commit was under way; returns -1 with UNCERTAIN. */
 int store_drop(struct store *store, struct error *e, const char *what);
 
 /* One statement in a transaction of its own; *answer is the caller's to clear. 0, or -1 with e. */

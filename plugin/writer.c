@@ -20,9 +20,10 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "plugin/attendance.h"
+#include "plugin/parked.h"
 #include "plugin/receipts.h"
-#include "plugin/store_attendance.h"
 #include "plugin/store.h"
+#include "plugin/store_attendance.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -37,20 +38,9 @@
 #define PAUSE_MS          50                 /* between tries */
 #define LOCK_TRIES        10
 #define RETRY_PARKED_NS   (250 * NS_PER_MS)
-#define PARKED_MAX        64 /* rooms at once; the messages of more than these are rejected as busy */
 #define IDLE_NS           (1000 * NS_PER_MS)
 #define REFUSALS_MAX      16384
 #define BATCH_BYTES_MAX   (8 * 1024 * 1024)
-
-struct item_list {
-    struct item *first, *last;
-};
-
-struct parked_room {
-    struct uuid room;
-    struct item_list items;
-    int64_t retry_ns;
-};
 
 struct writer {
     pthread_t thread;
@@ -66,54 +56,18 @@ struct writer {
     int64_t commit_ns;
     /* the thread's */
     struct item_list waiting; /* oldest first */
-    struct parked_room parked[PARKED_MAX];
-    size_t parked_count;
+    struct parked parked;
     struct receipts *receipts;
     struct attendance *attendance;
     struct item **batch;
     struct store_item *rows;
-    uint64_t *seen; /* of the open batch: who sent what where */
-    size_t seen_count;
+    struct kinds kinds; /* of the open batch */
     size_t batch_max;
     struct queue_node *answers, **answers_end;
     struct buf body, ack;
     char complaint[ERROR_WORD_MAX];
     size_t abandoned;
 };
-
-/* Lists of items, oldest first. */
-
-static struct item *item_of(struct queue_node *node)
-{
-    return (struct item *)(void *)node; /* the node is its first member */
-}
-
-static void list_put(struct item_list *list, struct item *item)
-{
-    item->node.next = NULL;
-    if (list->last == NULL)
-        list->first = item;
-    else
-        list->last->node.next = &item->node;
-    list->last = item;
-}
-
-static void list_put_back(struct item_list *list, struct item *item)
-{
-    item->node.next = list->first == NULL ? NULL : &list->first->node;
-    list->first = item;
-    if (list->last == NULL)
-        list->last = item;
-}
-
-static struct item *list_pop(struct item_list *list)
-{
-    struct item *item = list->first;
-    list->first = item->node.next == NULL ? NULL : item_of(item->node.next);
-    if (list->first == NULL)
-        list->last = NULL;
-    return item;
-}
 
 static void item_done(struct writer *w, struct item *item)
 {
@@ -217,7 +171,7 @@ static void intake(struct writer *w)
         else if (item->kind != ITEM_SEND)
             receipts_add(w->receipts, item);
         else
-            list_put(&w->waiting, item);
+            item_list_put(&w->waiting, item);
     }
 }
 
@@ -225,7 +179,7 @@ static void reject_aged(struct writer *w)
 {
     int64_t now_ns = clock_mono_ns();
     while (w->waiting.first != NULL && now_ns - w->waiting.first->arrived_ns > QUEUED_TROUBLE_NS)
-        reject_unavailable(w, list_pop(&w->waiting));
+        reject_unavailable(w, item_list_pop(&w->waiting));
 }
 
 /* Receipts: given back by the collection of what was marked. */
@@ -261,14 +215,6 @@ static void on_moved(void *self, const struct item *item, const struct store_mar
 
 /* Rooms that are busy. */
 
-static struct parked_room *parked_find(struct writer *w, const struct uuid *room)
-{
-    for (struct parked_room *parked = w->parked; parked < w->parked + w->parked_count; parked++)
-        if (uuid_equal(&parked->room, room))
-            return parked;
-    return NULL;
-}
-
 static void reject_busy(struct writer *w, struct item *item)
 {
     struct error why;
@@ -279,18 +225,14 @@ static void reject_busy(struct writer *w, struct item *item)
 /* Parks the items, all of one room, before any others of the room that are parked. */
 static void park(struct writer *w, struct item **items, size_t count)
 {
-    struct parked_room *parked = parked_find(w, &items[0]->room);
-    if (parked == NULL && w->parked_count < PARKED_MAX) {
-        parked = &w->parked[w->parked_count++];
-        *parked = (struct parked_room){.room = items[0]->room};
-    }
+    struct parked_room *parked = parked_make(&w->parked, &items[0]->room);
     for (size_t i = count; i-- > 0;) {
         if (parked != NULL)
-            list_put_back(&parked->items, items[i]);
+            item_list_put_back(&parked->items, items[i]);
         else if (!items[i]->uncertain)
             reject_busy(w, items[i]);
         else
-            list_put_back(&w->waiting, items[i]);
+            item_list_put_back(&w->waiting, items[i]);
     }
     if (parked != NULL)
         parked->retry_ns = clock_mono_ns() + RETRY_PARKED_NS;
@@ -300,12 +242,12 @@ static void park(struct writer *w, struct item **items, size_t count)
 static void reject_parked(struct writer *w)
 {
     int64_t now_ns = clock_mono_ns(), max_ns = w->config->lock_timeout_ms * NS_PER_MS;
-    for (struct parked_room *parked = w->parked; parked < w->parked + w->parked_count; parked++) {
+    for (struct parked_room *parked = w->parked.rooms; parked < w->parked.rooms + w->parked.count; parked++) {
         struct item_list kept = {0};
         while (parked->items.first != NULL) {
-            struct item *item = list_pop(&parked->items);
+            struct item *item = item_list_pop(&parked->items);
             if (item->uncertain || now_ns - item->arrived_ns <= max_ns)
-                list_put(&kept, item);
+                item_list_put(&kept, item);
             else
                 reject_busy(w, item);
         }
@@ -387,25 +329,6 @@ static int try_store(struct writer *w, struct item **items, size_t count, struct
     return store_batch(w->store, w->rows, count, commit_deadline(w), e);
 }
 
-static bool same_room(const struct item *a, const struct item *b)
-{
-    return uuid_equal(&a->room, &b->room);
-}
-
-/* Moves the items of the first one's room to the front, both parts in order; returns how many they are. */
-static size_t gather_room(struct item **items, size_t count)
-{
-    size_t front = 1;
-    for (size_t i = 1; i < count; i++) {
-        if (!same_room(items[i], items[0]))
-            continue;
-        struct item *item = items[i];
-        memmove(&items[front + 1], &items[front], (i - front) * sizeof items[0]);
-        items[front++] = item;
-    }
-    return front;
-}
-
 /* Rejects those of a batch that were certainly not stored and have waited long; returns how many stay. */
 static size_t reject_held(struct writer *w, struct item **items, size_t count)
 {
@@ -438,7 +361,7 @@ static void store_halves(struct writer *w, struct item **items, size_t count, co
 static void store_rooms(struct writer *w, struct item **items, size_t count)
 {
     while (count > 0) {
-        size_t part = gather_room(items, count);
+        size_t part = item_gather_room(items, count);
         store_group(w, items, part);
         items += part;
         count -= part;
@@ -488,7 +411,7 @@ static void store_group(struct writer *w, struct item **items, size_t count)
             return;
         }
         if (strcmp(e.word, "busy") == 0) {
-            if (gather_room(items, count) < count)
+            if (item_gather_room(items, count) < count)
                 store_rooms(w, items, count);
             else
                 park(w, items, count);
@@ -500,45 +423,28 @@ static void store_group(struct writer *w, struct item **items, size_t count)
     }
 }
 
-/* True when the open batch has none like it yet, and notes it. Two that hash alike only part company. */
-static bool first_of_its_kind(struct writer *w, const struct item *item)
-{
-    uint64_t hash = bytes_hash(item->draft.client_message_id, strlen(item->draft.client_message_id)) ^
-                    bytes_hash(item->user, strlen(item->user)) * 31 ^ uuid_hash(&item->room);
-    if (hash == 0)
-        hash = 1;
-    size_t at = hash & (w->seen_count - 1);
-    while (w->seen[at] != 0) {
-        if (w->seen[at] == hash)
-            return false;
-        at = (at + 1) & (w->seen_count - 1);
-    }
-    w->seen[at] = hash;
-    return true;
-}
-
 /* Takes the next batch from the list; it ends before a second item with the same room, sender and
  * clientMessageId. With divert, what belongs to a parked room is parked behind it. */
 static size_t compose(struct writer *w, struct item_list *list, bool divert)
 {
     size_t count = 0, bytes = 0;
     struct error e;
-    memset(w->seen, 0, w->seen_count * sizeof w->seen[0]);
+    kinds_clear(&w->kinds);
     while (list->first != NULL && count < w->batch_max && bytes < BATCH_BYTES_MAX) {
         struct item *item = list->first;
-        struct parked_room *parked = divert ? parked_find(w, &item->room) : NULL;
+        struct parked_room *parked = divert ? parked_find(&w->parked, &item->room) : NULL;
         if (prepare(w, item, &e) != 0) {
-            reject(w, list_pop(list), &e);
+            reject(w, item_list_pop(list), &e);
             continue;
         }
         if (parked != NULL) {
-            list_put(&parked->items, list_pop(list));
+            item_list_put(&parked->items, item_list_pop(list));
             continue;
         }
-        if (!first_of_its_kind(w, item))
+        if (!kinds_add(&w->kinds, item))
             break;
         bytes += item->node.bytes;
-        w->batch[count++] = list_pop(list);
+        w->batch[count++] = item_list_pop(list);
     }
     return count;
 }
@@ -547,12 +453,12 @@ static size_t compose(struct writer *w, struct item_list *list, bool divert)
 static void retry_parked(struct writer *w)
 {
     reject_parked(w);
-    for (size_t i = 0; i < w->parked_count; i++) {
-        struct parked_room *parked = &w->parked[i];
+    for (size_t i = 0; i < w->parked.count; i++) {
+        struct parked_room *parked = &w->parked.rooms[i];
         if (parked->items.first != NULL && clock_mono_ns() >= parked->retry_ns)
             store_group(w, w->batch, compose(w, &parked->items, false));
         if (parked->items.first == NULL)
-            *parked = w->parked[--w->parked_count];
+            *parked = w->parked.rooms[--w->parked.count];
     }
     answers_push(w);
 }
@@ -616,11 +522,11 @@ static void idle(struct writer *w)
 static void abandon_all(struct writer *w)
 {
     intake(w);
-    for (size_t i = 0; i < w->parked_count; i++)
-        while (w->parked[i].items.first != NULL)
-            list_put(&w->waiting, list_pop(&w->parked[i].items));
+    for (size_t i = 0; i < w->parked.count; i++)
+        while (w->parked.rooms[i].items.first != NULL)
+            item_list_put(&w->waiting, item_list_pop(&w->parked.rooms[i].items));
     while (w->waiting.first != NULL) {
-        struct item *item = list_pop(&w->waiting);
+        struct item *item = item_list_pop(&w->waiting);
         abandon(w, &item, 1);
     }
     answers_push(w);
@@ -628,7 +534,7 @@ static void abandon_all(struct writer *w)
 
 static bool anything_waits(const struct writer *w)
 {
-    return w->waiting.first != NULL || w->parked_count > 0 || !queue_empty(w->items);
+    return w->waiting.first != NULL || w->parked.count > 0 || !queue_empty(w->items);
 }
 
 /* Stores what there is; false when there was nothing to store. */
@@ -638,7 +544,7 @@ static bool one_turn(struct writer *w)
     size_t count = compose(w, &w->waiting, true);
     answers_push(w);
     store_group(w, w->batch, count);
-    if (w->parked_count > 0)
+    if (w->parked.count > 0)
         retry_parked(w);
     store_receipts(w);
     write_attendance(w);
@@ -648,7 +554,7 @@ static bool one_turn(struct writer *w)
 /* When there is something to do, unless something comes before. */
 static int64_t wait_until(const struct writer *w)
 {
-    int64_t until_ns = clock_mono_ns() + (w->parked_count > 0 ? PAUSE_MS * NS_PER_MS : IDLE_NS);
+    int64_t until_ns = clock_mono_ns() + (w->parked.count > 0 ? PAUSE_MS * NS_PER_MS : IDLE_NS);
     if (receipts_due_ns(w->receipts) < until_ns)
         until_ns = receipts_due_ns(w->receipts);
     if (store_connected(w->store) && attendance_due_ns(w->attendance) < until_ns)
@@ -700,7 +606,7 @@ static void writer_free(struct writer *w)
     buf_finish(&w->ack);
     free(w->batch);
     free(w->rows);
-    free(w->seen);
+    kinds_finish(&w->kinds);
     free(w);
 }
 
@@ -717,10 +623,7 @@ static struct writer *writer_make(const struct config *config)
     w->batch_max = (size_t)config->batch_max;
     w->batch = mem_zalloc(w->batch_max, sizeof w->batch[0]);
     w->rows = mem_zalloc(w->batch_max, sizeof w->rows[0]);
-    w->seen_count = 64;
-    while (w->seen_count < 2 * w->batch_max)
-        w->seen_count *= 2;
-    w->seen = mem_zalloc(w->seen_count, sizeof w->seen[0]);
+    kinds_init(&w->kinds, w->batch_max);
     w->answers_end = &w->answers;
     w->attendance = attendance_create();
     w->receipts = receipts_create(&(struct receipts_owner){w, on_refused, on_marked, on_moved});

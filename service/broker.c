@@ -3,15 +3,16 @@
 #include "core/log.h"
 #include "core/topic.h"
 #include "core/wire.h"
+#include "service/barriers.h"
 #include "service/link.h"
 #include "service/onlines.h"
+#include "service/watches.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SENDS_TABLE   4096 /* a power of two */
-#define WATCHES_MIN   64   /* a power of two */
 #define TICK_MS       100
 #define AWAKE_TICKS   4
 #define GREETING_MS   2000 /* no STATE for so long after a HELLO: say it again */
@@ -34,23 +35,6 @@ struct send {
     char fallback_id[UUID_TEXT_SIZE];
     size_t user_size, payload_size;
     char user[]; /* and the payload behind */
-};
-
-struct watch {
-    struct watch *next;
-    struct uuid room;
-    bool wanted;       /* false: unwatched, kept until its last WATCHED is in */
-    unsigned awaiting; /* WATCHED records to come */
-};
-
-struct barrier {
-    struct barrier *next;
-    struct broker *broker;
-    int64_t version;
-    struct timer *timer;
-    bool over, reached;
-    broker_barrier_fn done;
-    void *context;
 };
 
 enum phase { PHASE_DOWN, PHASE_GREETING, PHASE_LINKED };
@@ -76,9 +60,8 @@ struct broker {
     struct send *table[SENDS_TABLE];
     size_t send_count;
     uint64_t last_request;
-    struct watch **watches;
-    size_t watch_count, watch_buckets;
-    struct barrier *barriers;
+    struct watches watches;
+    struct barriers barriers;
     struct onlines *here;   /* users with sockets at this node */
     struct onlines *online; /* at any door, as the plugin told; named in the round of the last HELLO */
     uint32_t round;
@@ -294,40 +277,6 @@ static void on_rejected(struct broker *b, const struct wire_record *r)
 
 /* ---- Watches. ---- */
 
-static struct watch **find_watch(struct broker *b, const struct uuid *room)
-{
-    struct watch **at = &b->watches[uuid_hash(room) & (b->watch_buckets - 1)];
-    while (*at && !uuid_equal(&(*at)->room, room))
-        at = &(*at)->next;
-    return at;
-}
-
-static void grow_watches(struct broker *b)
-{
-    size_t old_buckets = b->watch_buckets;
-    struct watch **old = b->watches;
-    b->watch_buckets = old_buckets ? 2 * old_buckets : WATCHES_MIN;
-    b->watches = mem_zalloc(b->watch_buckets, sizeof(struct watch *));
-    for (size_t i = 0; i < old_buckets; i++) {
-        struct watch *next;
-        for (struct watch *w = old[i]; w; w = next) {
-            next = w->next;
-            struct watch **at = &b->watches[uuid_hash(&w->room) & (b->watch_buckets - 1)];
-            w->next = *at;
-            *at = w;
-        }
-    }
-    free(old);
-}
-
-static void drop_watch(struct broker *b, struct watch **at)
-{
-    struct watch *w = *at;
-    *at = w->next;
-    b->watch_count--;
-    free(w);
-}
-
 static void put_watch(struct broker *b, struct watch *w)
 {
     if (b->phase == PHASE_DOWN)
@@ -339,46 +288,39 @@ static void put_watch(struct broker *b, struct watch *w)
 static void on_watch(struct broker_port *port, const struct uuid *room)
 {
     struct broker *b = (struct broker *)port;
-    if (b->watch_count >= b->watch_buckets)
-        grow_watches(b);
-    struct watch **at = find_watch(b, room);
-    if (!*at) {
-        *at = mem_zalloc(1, sizeof **at);
-        (*at)->room = *room;
-        b->watch_count++;
-    }
-    if ((*at)->wanted)
+    struct watch *w = watches_add(&b->watches, room);
+    if (w->wanted)
         return;
-    (*at)->wanted = true;
-    put_watch(b, *at);
+    w->wanted = true;
+    put_watch(b, w);
 }
 
 static void on_unwatch(struct broker_port *port, const struct uuid *room)
 {
     struct broker *b = (struct broker *)port;
-    struct watch **at = find_watch(b, room);
-    if (!*at || !(*at)->wanted)
+    struct watch *w = watches_find(&b->watches, room);
+    if (!w || !w->wanted)
         return;
-    (*at)->wanted = false;
+    w->wanted = false;
     put(b, &(struct wire_record){.type = WIRE_UNWATCH, .room = *room});
-    if ((*at)->awaiting == 0)
-        drop_watch(b, at);
+    if (w->awaiting == 0)
+        watches_remove(&b->watches, w);
 }
 
 static void on_watched(struct broker *b, const struct uuid *room)
 {
-    struct watch **at = find_watch(b, room);
-    if (!*at || (*at)->awaiting == 0 || --(*at)->awaiting > 0)
+    struct watch *w = watches_find(&b->watches, room);
+    if (!w || w->awaiting == 0 || --w->awaiting > 0)
         return;
-    if (!(*at)->wanted)
-        drop_watch(b, at);
+    if (!w->wanted)
+        watches_remove(&b->watches, w);
     else if (b->events)
         b->events->on_watched(b->events->self, room);
 }
 
 static void on_message(struct broker *b, const struct wire_record *r)
 {
-    struct watch *w = *find_watch(b, &r->room);
+    struct watch *w = watches_find(&b->watches, &r->room);
     if (w && w->wanted && b->events)
         b->events->on_message(b->events->self, &r->room, r->seq, r->payload, r->payload_size);
     if (r->request != 0)
@@ -388,7 +330,7 @@ static void on_message(struct broker *b, const struct wire_record *r)
 /* Is the room watched, so that its events are for the bridge? */
 static bool is_watched(struct broker *b, const struct uuid *room)
 {
-    const struct watch *w = *find_watch(b, room);
+    const struct watch *w = watches_find(&b->watches, room);
     return w && w->wanted && b->events;
 }
 
@@ -488,60 +430,29 @@ static void forget_absent(struct broker *b)
 static void check_barriers(struct broker *b)
 {
     int64_t version = members_version(b->members);
-    if (b->plugin_version < version)
-        version = b->plugin_version;
-    for (struct barrier *barrier = b->barriers; barrier; barrier = barrier->next)
-        if (!barrier->over && barrier->version <= version)
-            barrier->over = barrier->reached = true;
-}
-
-static void on_barrier_late(void *context)
-{
-    struct barrier *barrier = context;
-    barrier->timer = NULL;
-    barrier->over = true;
+    barriers_reach(&b->barriers, b->plugin_version < version ? b->plugin_version : version);
 }
 
 static void on_barrier(struct broker_port *port, int64_t version, int64_t timeout_ms, broker_barrier_fn done,
                        void *context)
 {
     struct broker *b = (struct broker *)port;
-    struct clock_port *clock = loop_clock(b->loop);
-    struct barrier *barrier = mem_alloc(sizeof *barrier);
-    *barrier = (struct barrier){
-        .next = b->barriers, .broker = b, .version = version, .done = done, .context = context};
-    barrier->timer = clock->start(clock, timeout_ms, on_barrier_late, barrier);
-    b->barriers = barrier;
+    barriers_add(&b->barriers, version, timeout_ms, done, context);
     check_barriers(b);
 }
 
-/* Tells those that are over; true when there were any. */
-static bool tell_barriers(struct broker *b)
-{
-    struct clock_port *clock = loop_clock(b->loop);
-    struct barrier *over = NULL;
-    for (struct barrier **at = &b->barriers; *at;) {
-        struct barrier *barrier = *at;
-        if (!barrier->over) {
-            at = &barrier->next;
-            continue;
-        }
-        *at = barrier->next;
-        barrier->next = over;
-        over = barrier;
-    }
-    bool any = over != NULL;
-    while (over) {
-        struct barrier *barrier = over;
-        over = barrier->next;
-        clock->cancel(clock, &barrier->timer);
-        barrier->done(barrier->context, barrier->reached);
-        free(barrier);
-    }
-    return any;
-}
-
 /* ---- The link's life. ---- */
+
+/* On a new link: what was unwatched is forgotten, the rest is asked for. */
+static void watch_again(void *context, struct watch *w)
+{
+    struct broker *b = context;
+    w->awaiting = 0;
+    if (w->wanted)
+        put_watch(b, w);
+    else
+        watches_remove(&b->watches, w);
+}
 
 static void greet(struct broker *b)
 {
@@ -554,20 +465,10 @@ static void greet(struct broker *b)
     uint64_t boot;
     random_bytes(&boot, sizeof boot);
     put(b, &(struct wire_record){.type = WIRE_HELLO, .boot = boot});
-    for (size_t i = 0; i < b->watch_buckets; i++) {
-        for (struct watch **at = &b->watches[i]; *at;) {
-            (*at)->awaiting = 0;
-            if (!(*at)->wanted) {
-                drop_watch(b, at);
-                continue;
-            }
-            put_watch(b, *at);
-            at = &(*at)->next;
-        }
-    }
     b->round++;
     b->forget_ns = 0;
     onlines_each(b->here, put_here, b);
+    watches_each(&b->watches, watch_again, b);
     for (struct send *s = b->first; s; s = s->next)
         put_send(b, s);
 }
@@ -741,7 +642,7 @@ static bool on_turn_end(void *context)
 {
     struct broker *b = context;
     bool worked = tell_failed(b);
-    worked = tell_barriers(b) || worked;
+    worked = barriers_tell(&b->barriers) || worked;
     if (b->packet.size > 0)
         publish(b);
     return worked;
@@ -786,9 +687,8 @@ int broker_create(struct loop *loop, const struct config *config, struct token_k
     b->config = config;
     b->members = members;
     b->plugin_version = -1;
-    grow_watches(b);
+    b->barriers.clock = loop_clock(loop);
     if (open_link(b, tokens, node, e) != 0) {
-        free(b->watches);
         free(b);
         return -1;
     }
@@ -813,16 +713,11 @@ void broker_destroy(struct broker **broker)
     while (b->first)
         fail_late(b, b->first);
     tell_failed(b);
-    for (struct barrier *barrier = b->barriers; barrier; barrier = barrier->next)
-        barrier->over = true;
-    tell_barriers(b);
+    barriers_finish(&b->barriers);
     struct clock_port *clock = loop_clock(b->loop);
     clock->cancel(clock, &b->tick);
     loop_remove_hook(b->loop, &b->hook);
-    for (size_t i = 0; i < b->watch_buckets; i++)
-        while (b->watches[i])
-            drop_watch(b, &b->watches[i]);
-    free(b->watches);
+    watches_finish(&b->watches);
     onlines_destroy(&b->here);
     onlines_destroy(&b->online);
     buf_finish(&b->metrics);

@@ -188,7 +188,7 @@ static unsigned connections_max(const struct config *config)
     if (config->limits && wanted <= room)
         return (unsigned)wanted;
     if (config->limits)
-        log_warn("main",
+        log_info("main",
                  "http_connections_max is more than the open files that are allowed: raise LimitNOFILE "
                  "connections=%lu files=%lu",
                  (unsigned long)room, (unsigned long)files);

@@ -6,6 +6,7 @@
 #include "core/buf.h"
 #include "core/db.h"
 #include "core/log.h"
+#include "service/query.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,26 +19,6 @@
 #define RETRY_MIN_MS       100
 #define RETRY_MAX_MS       1000
 #define DEADLINES_EVERY_MS 250
-
-struct query {
-    struct query *next;
-    const char *sql;
-    db_done_fn done;
-    void *context;
-    int64_t deadline_ns;
-    PGresult *result;
-    int statement; /* in the pool's table; -1: unprepared */
-    int steps;     /* results to come before the sync's */
-    bool preparing;
-    struct error error; /* of one that failed without a result */
-    int count;
-    const char *values[]; /* and their bytes behind */
-};
-
-struct query_list {
-    struct query *first, **end;
-    size_t count;
-};
 
 struct connection {
     struct pool *pool;
@@ -71,87 +52,14 @@ struct pool {
     struct connection connections[];
 };
 
-struct pool_answer {
-    struct db_answer base;
-    const PGresult *result;
-};
-
-/* ---- Lists. ---- */
-
-static void list_init(struct query_list *list)
-{
-    list->first = NULL;
-    list->end = &list->first;
-    list->count = 0;
-}
-
-static void list_add(struct query_list *list, struct query *q)
-{
-    q->next = NULL;
-    *list->end = q;
-    list->end = &q->next;
-    list->count++;
-}
-
-static struct query *list_take(struct query_list *list)
-{
-    struct query *q = list->first;
-    if (!q)
-        return NULL;
-    list->first = q->next;
-    if (!list->first)
-        list->end = &list->first;
-    list->count--;
-    return q;
-}
-
-/* ---- Answers. ---- */
-
-static const char *on_cell(const struct db_answer *answer, int row, int column)
-{
-    const PGresult *r = ((const struct pool_answer *)answer)->result;
-    return PQgetisnull(r, row, column) ? NULL : PQgetvalue(r, row, column);
-}
-
-static size_t on_cell_size(const struct db_answer *answer, int row, int column)
-{
-    return (size_t)PQgetlength(((const struct pool_answer *)answer)->result, row, column);
-}
-
-static bool result_is_good(const PGresult *r)
-{
-    ExecStatusType status = PQresultStatus(r);
-    return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
-}
-
-/* Tells whoever asked, and frees the query. */
-static void answer(struct query *q, PGconn *pg)
-{
-    struct pool_answer a = {.result = q->result, .base = {.cell = on_cell, .cell_size = on_cell_size}};
-    if (q->error.code != ERROR_NONE) {
-        a.base.error = q->error;
-    } else if (result_is_good(q->result)) {
-        a.base.ok = true;
-        a.base.rows = PQntuples(q->result);
-        a.base.columns = PQnfields(q->result);
-    } else {
-        const char *state = PQresultErrorField(q->result, PG_DIAG_SQLSTATE);
-        snprintf(a.base.sqlstate, sizeof a.base.sqlstate, "%s", state ? state : "");
-        db_error(pg, q->result, &a.base.error);
-        if (a.base.error.code == ERROR_INTERNAL)
-            log_warn("pool", "%s", a.base.error.text);
-    }
-    q->done(q->context, &a.base);
-    PQclear(q->result);
-    free(q);
-}
+/* ---- Failures. ---- */
 
 /* To be told at the turn's end. */
 static void fail_later(struct pool *p, struct query *q, enum error_code code, const char *word,
                        const char *text)
 {
     error_set(&q->error, code, word, "%s", text);
-    list_add(&p->failed, q);
+    query_list_add(&p->failed, q);
 }
 
 static void fail_unavailable(struct pool *p, struct query *q)
@@ -169,7 +77,7 @@ static bool may_write(const char *sql)
 /* A query whose connection broke before its sync came. */
 static void fail_under_way(struct connection *c, struct query *q)
 {
-    if (q->result && !result_is_good(q->result) && PQresultErrorField(q->result, PG_DIAG_SQLSTATE))
+    if (q->result && !query_result_good(q->result) && PQresultErrorField(q->result, PG_DIAG_SQLSTATE))
         db_error(c->pg, q->result, &q->error); /* the server itself refused it */
     else if (may_write(q->sql))
         error_set(&q->error, ERROR_UNCERTAIN, "no_answer",
@@ -177,7 +85,7 @@ static void fail_under_way(struct connection *c, struct query *q)
     else
         error_set(&q->error, ERROR_UNAVAILABLE, "database_unavailable",
                   "the database broke off: try again in a moment");
-    list_add(&c->pool->failed, q);
+    query_list_add(&c->pool->failed, q);
 }
 
 /* ---- Sending. ---- */
@@ -244,7 +152,7 @@ static void flush(struct connection *c)
 
 static void send_query(struct connection *c, struct query *q)
 {
-    list_add(&c->under_way, q);
+    query_list_add(&c->under_way, q);
     if (!send_statement(c, q) || !PQpipelineSync(c->pg))
         c->broken = true;
     else
@@ -269,14 +177,14 @@ static void send_waiting(struct pool *p)
 {
     struct connection *c;
     while (p->waiting.count > 0 && (c = choose(p)))
-        send_query(c, list_take(&p->waiting));
+        send_query(c, query_list_take(&p->waiting));
 }
 
 /* ---- Answers' arrival. ---- */
 
 static void take_result(struct connection *c, struct query *q, PGresult *r)
 {
-    bool good = result_is_good(r);
+    bool good = query_result_good(r);
     if (q->steps == 2) {
         q->steps = 1;
         if (good) {
@@ -288,7 +196,7 @@ static void take_result(struct connection *c, struct query *q, PGresult *r)
         q->steps = 0;
     }
     /* The first error is the cause: what follows it is only PGRES_PIPELINE_ABORTED. */
-    if (q->result && !result_is_good(q->result)) {
+    if (q->result && !query_result_good(q->result)) {
         PQclear(r);
         return;
     }
@@ -320,9 +228,9 @@ static void take_results(struct connection *c)
             continue;
         }
         PQclear(r);
-        struct query *q = list_take(&c->under_way);
+        struct query *q = query_list_take(&c->under_way);
         c->retiring = c->retiring || needs_new_connection(c, q);
-        answer(q, c->pg);
+        query_answer(q, c->pg);
     }
     if (PQstatus(c->pg) == CONNECTION_BAD || (c->retiring && c->under_way.count == 0))
         c->broken = true;
@@ -351,7 +259,7 @@ static void drop(struct connection *c)
 {
     struct pool *p = c->pool;
     struct query *q;
-    while ((q = list_take(&c->under_way)))
+    while ((q = query_list_take(&c->under_way)))
         fail_under_way(c, q);
     uv_poll_stop(c->poll);
     loop_close_and_free((uv_handle_t *)c->poll);
@@ -423,7 +331,7 @@ static void connect_failed(struct pool *p)
     p->down = true;
     p->error = p->made_error;
     struct query *q;
-    while (p->connected == 0 && (q = list_take(&p->waiting)))
+    while (p->connected == 0 && (q = query_list_take(&p->waiting)))
         fail_unavailable(p, q);
     struct clock_port *clock = loop_clock(p->loop);
     p->retry = clock->start(clock, p->retry_ms, on_retry, p);
@@ -483,7 +391,7 @@ static void on_deadlines(void *context)
     struct clock_port *clock = loop_clock(p->loop);
     int64_t now_ns = clock->mono_ns(clock);
     while (p->waiting.first && p->waiting.first->deadline_ns <= now_ns)
-        fail_later(p, list_take(&p->waiting), ERROR_UNAVAILABLE, "busy",
+        fail_later(p, query_list_take(&p->waiting), ERROR_UNAVAILABLE, "busy",
                    "the database has too much to do: try again in a moment");
     for (unsigned i = 0; i < p->size; i++) {
         struct connection *c = &p->connections[i];
@@ -517,10 +425,10 @@ static bool on_turn_end(void *context)
     struct query_list failed = p->failed;
     if (failed.count == 0)
         return worked;
-    list_init(&p->failed);
+    query_list_init(&p->failed);
     for (struct query *q = failed.first; q;) {
         struct query *next = q->next;
-        answer(q, NULL);
+        query_answer(q, NULL);
         q = next;
     }
     return true;
@@ -528,28 +436,12 @@ static bool on_turn_end(void *context)
 
 /* ---- The port. ---- */
 
-static struct query *make_query(const char *sql, int count, const char *const *values)
-{
-    size_t bytes = 0;
-    for (int i = 0; i < count; i++)
-        bytes += values[i] ? strlen(values[i]) + 1 : 0;
-    struct query *q = mem_alloc(sizeof *q + (size_t)count * sizeof *q->values + bytes);
-    *q = (struct query){.sql = sql, .count = count};
-    char *at = (char *)&q->values[count];
-    for (int i = 0; i < count; i++) {
-        q->values[i] = values[i] ? at : NULL;
-        if (values[i])
-            at = stpcpy(at, values[i]) + 1;
-    }
-    return q;
-}
-
 static void on_query(struct db_port *port, const char *sql, int count, const char *const *values,
                      db_done_fn done, void *context)
 {
     struct pool *p = (struct pool *)port;
     struct clock_port *clock = loop_clock(p->loop);
-    struct query *q = make_query(sql, count, values);
+    struct query *q = query_make(sql, count, values);
     q->done = done;
     q->context = context;
     q->deadline_ns = clock->mono_ns(clock) + POOL_DEADLINE_MS * INT64_C(1000000);
@@ -562,7 +454,7 @@ static void on_query(struct db_port *port, const char *sql, int count, const cha
     if (c)
         send_query(c, q);
     else if (p->waiting.count < POOL_WAITING_MAX)
-        list_add(&p->waiting, q);
+        query_list_add(&p->waiting, q);
     else
         fail_later(p, q, ERROR_UNAVAILABLE, "busy", "too many requests wait for the database");
 }
@@ -579,11 +471,11 @@ int pool_create(struct loop *loop, const struct config *config, struct pool **ou
     p->config = config;
     p->size = size;
     p->retry_ms = RETRY_MIN_MS;
-    list_init(&p->waiting);
-    list_init(&p->failed);
+    query_list_init(&p->waiting);
+    query_list_init(&p->failed);
     for (unsigned i = 0; i < size; i++) {
         p->connections[i].pool = p;
-        list_init(&p->connections[i].under_way);
+        query_list_init(&p->connections[i].under_way);
     }
     p->hook = (struct loop_hook){.fn = on_turn_end, .context = p};
     loop_add_hook(loop, &p->hook);
@@ -600,13 +492,13 @@ void pool_destroy(struct pool **pool)
     *pool = NULL;
     p->destroying = true;
     struct query *q;
-    while ((q = list_take(&p->waiting)))
+    while ((q = query_list_take(&p->waiting)))
         fail_unavailable(p, q);
     for (unsigned i = 0; i < p->size; i++)
         if (p->connections[i].pg)
             drop(&p->connections[i]);
-    while ((q = list_take(&p->failed)))
-        answer(q, NULL);
+    while ((q = query_list_take(&p->failed)))
+        query_answer(q, NULL);
     struct clock_port *clock = loop_clock(p->loop);
     clock->cancel(clock, &p->deadlines);
     clock->cancel(clock, &p->retry);

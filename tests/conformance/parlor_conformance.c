@@ -16,7 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GREETING_MS 5
+#define GREETING_MS     15
+#define CONNECTIONS_MAX 20000
 
 struct server {
     struct loop *loop;

@@ -13,10 +13,11 @@ const KILLS = 3;
 
 // Sends one message until it is stored, whatever the doors and servers do meanwhile.
 async function persist(door, room, draft, stats) {
-    return until('a message is stored', async () => {
+    return until(`a message of ${door.user.id} is stored`, async () => {
         const answer = await door.send(room, draft, 1500).catch((error) => ({ status: 'lost', code: error.message }));
         if (answer.status === 'stored') return answer;
         stats.retries++;
+        stats.last = answer; // for whoever looks into a failure
         assert(!['conflict', 'room_not_found', 'invalid_message'].includes(answer.code), JSON.stringify(answer));
         return null;
     }, 60_000);

@@ -34,12 +34,14 @@ for (const [name, fail, mend] of [
             await sender.send(room, { content: 'before' });
             await fail(stack);
 
-            // Everything under way is answered in two seconds, by code.
-            const asked = Date.now();
-            const answers = await Promise.all(Array.from({ length: 20 }, () => sender.send(room, { content: 'lost' }, 5000)));
-            const took = Date.now() - asked;
-            assert(took < 3000, `answered after ${took} ms`);
-            for (const a of answers) {
+            // Everything is answered in two seconds, by code; but for the batch whose commit was under way when the
+            // database stopped answering: nobody knows yet what became of that.
+            const ids = Array.from({ length: 20 }, () => randomUUID());
+            const under = ids.map((clientMessageId) => sender.send(room, { content: 'lost', clientMessageId }, 3000).catch(() => null));
+            const answers = await Promise.all(under);
+            const unknown = ids.filter((_, i) => answers[i] === null);
+            assert(unknown.length <= (name === 'hung' ? 5 : 0), `${unknown.length} without an answer`);
+            for (const a of answers.filter((answer) => answer !== null)) {
                 assert.equal(a.status, 'rejected');
                 assert(['unavailable', 'busy', 'database_unavailable'].includes(a.code), JSON.stringify(a));
             }
@@ -50,9 +52,9 @@ for (const [name, fail, mend] of [
             await sender.client.publishAsync(`chat/v1/rooms/${room}/typing/alice`, '{"isTyping":true}', { qos: 1 });
             await receiver.other.find((m) => m.topic.endsWith('/typing/alice'), 2000);
             assert(sender.client.connected && receiver.client.connected && socket.socket.connected);
-            const health = await fetch(`${stack.url}/readyz`);
+            const health = await fetch(`${stack.url}/readyz`, { signal: AbortSignal.timeout(3000) });
             assert.equal(health.status, 503);
-            assert((await fetch(`${stack.url}/healthz`)).ok);
+            assert((await fetch(`${stack.url}/healthz`, { signal: AbortSignal.timeout(3000) })).ok);
 
             await mend(stack);
             const { answer } = await sendUntilStored(sender, room);
@@ -61,8 +63,11 @@ for (const [name, fail, mend] of [
             await stack.ready();
             const fromSocket = await sendUntilStored(socket, room);
             await receiver.seen.find((m) => m.id === fromSocket.answer.id);
-            // What was rejected was not stored, and no number is missing.
+            // What was unknown is answered now. What was rejected was not stored, and no number is missing.
+            for (const id of unknown) await sender.acks.find((a) => a.clientMessageId === id);
             const history = await alice.history(room);
+            const rejected = new Set(ids.filter((id) => !unknown.includes(id)));
+            assert(!history.some((m) => rejected.has(m.clientMessageId)));
             assert.deepEqual(history.map((m) => m.seq), history.map((_, i) => i + 1));
             for (const door of [sender, socket, receiver, another]) await door.close();
         } finally {

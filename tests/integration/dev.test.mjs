@@ -165,6 +165,7 @@ test('what is killed is started again within two seconds, and its line says so',
             return answer?.status === 201;
         }, 20_000);
         assert(alive(now) && pid(name) === now, `${name} stays`);
+        await until('all is well again', ready);
     }
 });
 

@@ -25,7 +25,7 @@ const BELOW = {
 const FOREIGN = [
     [/^cjson\//i, /^core\/json\.c$/],
     [/^libpq(-fe|-events)?\.h$|^libpq-/, /^core\/db\.h$/],
-    [/^openssl\/|^jwt\.h$/, /^core\/(token|digest|claims)\.c$|^tests\/unit\/test_token\.c$/],
+    [/^openssl\//, /^core\/(token|digest|claims)\.c$|^tests\/unit\/test_token\.c$/],
     [/^mosquitto/, /^plugin\/broker\.h$/],
     [/^MQTT(Async|Client)/, /^service\/link\.c$/],
     [/^uv\.h$/, /^service\/|^http\/listener\.c$/],

@@ -255,7 +255,8 @@ static inline void assert_answer(int status, const char *has)
 {
     assert_int_equal(world.answers, 1);
     if (world.status != status || (has != NULL && strstr(world.body, has) == NULL))
-        fail_msg("%d %s instead of %d with %s", world.status, world.body, status, has);
+        fail_msg("%d %s instead of %d with %s", world.status, world.body, status,
+                 has == NULL ? "anything" : has);
     if (world.body[0] == '\0')
         return;
     struct json *tree = json_parse(world.body, strlen(world.body), NULL);

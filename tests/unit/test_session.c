@@ -275,6 +275,8 @@ static void test_polling_closes(void **state)
     fake_request_finish(&poll);
 
     open_polling(w);
+    expect_status(w, "POST", w->query, "4\xff", 400, ERROR(3, "Bad request"));
+    open_polling(w);
     expect_status(w, "POST", w->query, "abc", 400, ERROR(3, "Bad request"));
     assert_int_equal(w->end, SESSION_PARSE_ERROR);
     expect_status(w, "GET", w->query, NULL, 400, ERROR(1, "Session ID unknown"));

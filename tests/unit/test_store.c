@@ -367,7 +367,16 @@ static void test_a_removal_before_the_lock_counts(void **state)
     assert_gapless(&room_a, 1);
 }
 
-static void test_a_hung_server_is_uncertain(void **state)
+static void wait_for_end_of(pid_t backend)
+{
+    while (strcmp(pg_sql(conn, "select count(*) from pg_stat_activity where pid = %d", (int)backend), "0") !=
+           0) {
+        pg_sql(conn, "select pg_sleep(0.01)");
+    }
+}
+
+/* Without the sync the server has nothing to commit, however late it goes on: the sender may be told. */
+static void test_a_hung_server_stores_nothing(void **state)
 {
     (void)state;
     struct error e = {0};
@@ -378,16 +387,36 @@ static void test_a_hung_server_is_uncertain(void **state)
     int64_t start_ns = clock_mono_ns();
     int result = store_batch(store, items, 1, in_ms(200), &e);
     assert_int_equal(result, -1);
-    assert_int_equal(e.code, ERROR_UNCERTAIN);
+    assert_int_equal(e.code, ERROR_UNAVAILABLE);
     assert_true(clock_mono_ns() - start_ns < INT64_C(2000000000));
     assert_false(store_connected(store));
-    store_now(1); /* by a new connection, while the old server process still holds the first try */
-    assert_stored(0, 1);
     kill(backend, SIGCONT);
-    while (strcmp(pg_sql(conn, "select count(*) from pg_stat_activity where pid = %d", (int)backend), "0") !=
-           0) {
-        pg_sql(conn, "select pg_sleep(0.01)");
-    }
+    wait_for_end_of(backend);
+    assert_gapless(&room_a, 0);
+    store_now(1);
+    assert_stored(0, 1);
+    assert_gapless(&room_a, 1);
+}
+
+/* A commit that takes longer than the deadline: nobody knows, and the same batch finds out. */
+static void test_a_hung_commit_is_uncertain(void **state)
+{
+    (void)state;
+    struct error e = {0};
+    pg_sql(conn, "create function slow() returns trigger language plpgsql as "
+                 "'begin perform pg_sleep(0.5); return null; end'");
+    pg_sql(conn, "create constraint trigger slow after insert on chat_messages deferrable initially deferred "
+                 "for each row execute function slow()");
+    assert_int_equal(store_connect(store, in_ms(DEADLINE_MS), &e), 0);
+    pid_t backend = (pid_t)strtol(writer_pid(), NULL, 10);
+    put(0, &room_a, "ann", "1", "on the edge");
+    assert_int_equal(store_batch(store, items, 1, in_ms(200), &e), -1);
+    assert_int_equal(e.code, ERROR_UNCERTAIN);
+    assert_false(store_connected(store));
+    wait_for_end_of(backend);
+    pg_sql(conn, "drop function slow cascade");
+    store_now(1);
+    assert_stored(0, 1);
     assert_gapless(&room_a, 1);
 }
 
@@ -594,7 +623,8 @@ int main(void)
                                        TEST(test_large_batches),
                                        TEST(test_a_locked_room_is_busy),
                                        TEST(test_a_removal_before_the_lock_counts),
-                                       TEST(test_a_hung_server_is_uncertain),
+                                       TEST(test_a_hung_server_stores_nothing),
+                                       TEST(test_a_hung_commit_is_uncertain),
                                        TEST(test_a_broken_connection_heals),
                                        TEST(test_no_database_is_unavailable),
                                        TEST(test_to_send_is_to_have_read),

@@ -166,14 +166,16 @@ export class SocketDoor {
             if (event === 'new_message') door.seen.push(args[0].message);
             else door.other.push({ event, args });
         });
+        door.socket.on('disconnect', (reason) => door.other.push({ event: 'disconnect', reason }));
+        door.socket.on('connect_error', ({ message, data }) => door.other.push({ event: 'connect_error', message, data }));
         await new Promise((resolve, reject) => {
-            const fail = (error) => {
+            const refused = (error) => {
                 door.socket.close();
                 reject(error);
             };
-            door.socket.once('connect_error', fail);
+            door.socket.once('connect_error', refused);
             door.socket.once('connect', () => {
-                door.socket.off('connect_error', fail); // from here on it tries again by itself
+                door.socket.off('connect_error', refused); // later ones are for the client to get over
                 resolve();
             });
         });

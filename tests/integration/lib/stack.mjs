@@ -200,10 +200,10 @@ export class Stack {
     }
 
     async #endAll() {
+        this.postgres?.resume();
         for (const client of this.clients) await client.close();
         this.clients.clear();
         await this.sql?.end().catch(() => {});
-        this.postgres?.resume();
         await this.parlord?.end();
         await this.broker?.end();
         await this.postgres?.end();

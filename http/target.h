@@ -1,0 +1,26 @@
+/* The line of a request: its target split and decoded, its method and id checked.
+ *
+ * Flow:   listener -> here. Thread: any; pure.
+ * Owns:   nothing; a struct target points into its caller's bytes. */
+#ifndef PARLOR_HTTP_TARGET_H
+#define PARLOR_HTTP_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct target {
+    char *path;  /* decoded; begins with a slash */
+    char *query; /* raw, "" when there is none */
+};
+
+/* Splits `raw`, of `size` bytes and a zero, which may be of the absolute form; the path is decoded into the
+ * size + 1 bytes behind that zero. False for an escape that is cut, or %00, or no path at all. */
+bool target_split(char *raw, size_t size, struct target *out);
+
+/* GET, POST, PATCH, PUT, DELETE, HEAD or OPTIONS. */
+bool target_method_known(const char *method);
+
+/* 1 to size_max of A-Z a-z 0-9 . _ - */
+bool target_word(const char *text, size_t size_max);
+
+#endif

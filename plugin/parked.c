@@ -1,0 +1,58 @@
+#include "plugin/parked.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct parked_room *parked_find(struct parked *parked, const struct uuid *room)
+{
+    for (size_t i = 0; i < parked->count; i++)
+        if (uuid_equal(&parked->rooms[i].room, room))
+            return &parked->rooms[i];
+    return NULL;
+}
+
+struct parked_room *parked_make(struct parked *parked, const struct uuid *room)
+{
+    struct parked_room *found = parked_find(parked, room);
+    if (found != NULL || parked->count == PARKED_MAX)
+        return found;
+    found = &parked->rooms[parked->count++];
+    *found = (struct parked_room){.room = *room};
+    return found;
+}
+
+void kinds_init(struct kinds *kinds, size_t items_max)
+{
+    kinds->size = 64;
+    while (kinds->size < 2 * items_max)
+        kinds->size *= 2;
+    kinds->hashes = mem_zalloc(kinds->size, sizeof kinds->hashes[0]);
+}
+
+void kinds_finish(struct kinds *kinds)
+{
+    free(kinds->hashes);
+    *kinds = (struct kinds){0};
+}
+
+void kinds_clear(struct kinds *kinds)
+{
+    memset(kinds->hashes, 0, kinds->size * sizeof kinds->hashes[0]);
+}
+
+bool kinds_add(struct kinds *kinds, const struct item *item)
+{
+    const char *id = item->draft.client_message_id;
+    uint64_t hash =
+        bytes_hash(id, strlen(id)) ^ bytes_hash(item->user, strlen(item->user)) * 31 ^ uuid_hash(&item->room);
+    if (hash == 0)
+        hash = 1;
+    size_t at = hash & (kinds->size - 1);
+    while (kinds->hashes[at] != 0) {
+        if (kinds->hashes[at] == hash)
+            return false;
+        at = (at + 1) & (kinds->size - 1);
+    }
+    kinds->hashes[at] = hash;
+    return true;
+}
