@@ -21,8 +21,8 @@
 #include "core/log.h"
 #include "plugin/attendance.h"
 #include "plugin/receipts.h"
-#include "plugin/store_attendance.h"
 #include "plugin/store.h"
+#include "plugin/store_attendance.h"
 
 #include <pthread.h>
 #include <signal.h>
