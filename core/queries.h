@@ -57,9 +57,8 @@ extern const char QUERY_ROOM_TYPE[];
  * NULL, rooms_max -> (outcome, room, version): see parlor_room_create in sql/. */
 extern const char QUERY_ROOM_CREATE[];
 
-/* Changes, each a function of sql/ of that name: room, asker, what its standing was seen as (the room's type, the
- * asker's role and the user's role or NULL), user or NULL, then
- *   add     role, participants_max, rooms_max
+/* Changes, each a function of sql/ of that name: room, asker, what its standing was seen as (the room's type,
+ * the asker's role and the user's role or NULL), user or NULL, then add     role, participants_max, rooms_max
  *   update  role
  *   room    name or NULL, historyFrom or NULL, status or NULL
  * -> (outcome, version, the standing found: three columns, rev of its event or NULL, participant as JSON). */

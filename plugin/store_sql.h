@@ -35,7 +35,8 @@
 #define SQL_FAST_INSERT                                                                                      \
     "insert into chat_messages (" SQL_STORED_COLUMNS ") "                                                    \
     "select case when p.user_id is not null and (i.reply_to_id is null or exists "                           \
-    "(select from chat_messages m where m.id = i.reply_to_id and m.room_id = i.room_id)) "                   \
+    "(select from chat_messages m where m.id = i.reply_to_id and m.room_id = i.room_id "                     \
+    "and m.seq > p.history_seq)) "                                                                           \
     "then r.last_seq - i.behind end, i.id, i.room_id, i.sender_id, i.client_message_id, i.type, i.content, " \
     "i.mentions, i.reply_to_id, i.created_at, i.body_hash "                                                  \
     "from " SQL_ITEMS " i left join chat_rooms r on r.id = i.room_id "                                       \
@@ -65,7 +66,8 @@
     "left join chat_participants p on p.room_id = i.room_id and p.user_id = i.sender_id "                    \
     "left join chat_messages old on old.room_id = i.room_id and old.sender_id = i.sender_id "                \
     "and old.client_message_id = i.client_message_id "                                                       \
-    "left join chat_messages reply on reply.id = i.reply_to_id and reply.room_id = i.room_id), "             \
+    "left join chat_messages reply on reply.id = i.reply_to_id and reply.room_id = i.room_id "               \
+    "and reply.seq > p.history_seq), "                                                                       \
     "numbered as materialized (select c.*, base + sum((verdict = 0)::int) over "                             \
     "(partition by room_id order by n) as seq from checked c), "                                             \
     "stored as (insert into chat_messages (" SQL_STORED_COLUMNS ") "                                         \

@@ -249,6 +249,14 @@ test('who joined later sees nothing from before', { timeout: 30_000 }, async () 
     assert.deepEqual(copy.list(room), [after]);
     assert.deepEqual([copy.rooms[room].seq, copy.rooms[room].rev], [4, 1]);
     refused(await remove(late, before[0].id), 404, 'message_not_found');
+    refused(await late.rest('PATCH', `/chat/messages/${before[0].id}/read`), 404, 'message_not_found');
+    const reply = (id) => late.rest('POST', `/chat/rooms/${room}/messages`, { content: 're', replyToId: id });
+    assert.equal((await reply(before[0].id)).status, (await reply(randomUUID())).status, 'no reply to what one may not see');
+    assert.equal((await reply(after.id)).status, 201);
+    const socket = await late.socket();
+    const { missed } = await socket.emit('join_chat', { chatRoomId: room, afterSeq: 0 });
+    assert.deepEqual(missed.map((m) => m.seq), [4, 5]);
+    await socket.close();
 });
 
 const search = async (user, room, text, more = '') => {

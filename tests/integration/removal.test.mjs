@@ -148,6 +148,7 @@ async function closedRest(room) {
         ['GET', `/chat/rooms/${room}`],
         ['GET', `/chat/rooms/${room}/messages`],
         ['GET', `/chat/rooms/${room}/messages?after=0`],
+        ['GET', `/chat/rooms/${room}/messages?search=behind`],
         ['POST', `/chat/rooms/${room}/messages`, { content: 'x' }],
     ]) {
         const { status, body: error } = await victim.rest(method, path, body);
@@ -155,6 +156,9 @@ async function closedRest(room) {
     }
     const { body } = await victim.rest('GET', '/chat/rooms');
     assert(!body.data.some((r) => r.id === room));
+    const sync = await victim.rest('POST', '/chat/sync', { rooms: { [room]: { seq: 0, rev: 0, epoch: 1 } } });
+    assert.equal(sync.status, 200, JSON.stringify(sync.body));
+    assert(!JSON.stringify(sync.body.data).includes(room), 'sync gives nothing of it');
 }
 
 // The PostgreSQL process that tells one of the two of changes of membership, stopped until the returned function is

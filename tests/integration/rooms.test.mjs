@@ -20,6 +20,9 @@ const remove = (room, by, userId) => by.rest('PATCH', `/chat/rooms/${room}/parti
 const setRole = (room, by, userId, role) => by.rest('PATCH', `/chat/rooms/${room}/participants/${userId}`, { role });
 const change = (room, by, body) => by.rest('PATCH', `/chat/rooms/${room}`, body);
 
+const edit = (by, message) => by.rest('PATCH', `/chat/messages/${message}`, { content: 'edited' });
+const erase = (by, message) => by.rest('DELETE', `/chat/messages/${message}`);
+
 async function must(status, answer) {
     const got = await answer;
     assert.equal(got.status, status, JSON.stringify(got.body));
@@ -84,6 +87,18 @@ const other = {
     support: { owner: 'gina', admin: 'gina', member: 'mia', agent: 'gina' },
 };
 
+// The ids of a message of the asker, if it is in the room, and of one of somebody else there.
+async function sayIn(room, type, asker) {
+    const messages = {};
+    const somebody = other[type].member === asker ? other[type].owner : other[type].member;
+    for (const [key, id] of [[asker, asker], ['any', somebody]]) {
+        const { status, body } = await users[id].rest('POST', `/chat/rooms/${room}/messages`, { content: `of ${id}` });
+        if (status === 201) messages[key] = body.id;
+    }
+    assert(messages.any);
+    return messages;
+}
+
 const operations = {
     see: (who, room) => who.rest('GET', `/chat/rooms/${room}`),
     read: (who, room) => who.rest('GET', `/chat/rooms/${room}/messages`),
@@ -102,17 +117,21 @@ const operations = {
     rename: (who, room) => change(room, who, { name: 'new' }),
     'set history': (who, room) => change(room, who, { historyFrom: 'join' }),
     'set status': (who, room) => change(room, who, { status: 'closed' }),
+    'edit own': async (who, room, type, messages) => edit(who, messages[who.id] ?? messages.any),
+    'delete own': async (who, room, type, messages) => erase(who, messages[who.id] ?? messages.any),
+    "edit another's": (who, room, type, messages) => edit(who, messages.any),
+    "delete another's": (who, room, type, messages) => erase(who, messages.any),
     'rename and set history': (who, room) => change(room, who, { name: 'new', historyFrom: 'join' }),
 };
 
 // The table: what each may. Who is named gets 403 for the rest, who is not gets 404 for all.
-const talk = ['see', 'read', 'send'];
+const talk = ['see', 'read', 'send', 'edit own', 'delete own'];
 const matrix = {
     direct: { member: talk },
     group: {
         owner: [...talk, 'add member', 'add admin', 'add owner', 'remove member', 'remove admin', 'remove owner', 'leave',
-            'set role of member', 'set role of owner', 'rename', 'set history', 'rename and set history'],
-        admin: [...talk, 'add member', 'remove member', 'leave', 'rename'],
+            'set role of member', 'set role of owner', 'rename', 'set history', 'rename and set history', "delete another's"],
+        admin: [...talk, 'add member', 'remove member', 'leave', 'rename', "delete another's"],
         member: [...talk, 'leave'],
         'agent as member': [...talk, 'leave'],
     },
@@ -129,20 +148,24 @@ for (const [type, rows] of Object.entries(askers)) {
     for (const [standing, id] of Object.entries(rows)) {
         test(`${type}: ${standing}`, { timeout: 60_000 }, async () => {
             let room = await rooms[type]();
+            let messages = await sayIn(room, type, id);
             for (const [name, operation] of Object.entries(operations)) {
                 const may = matrix[type][standing];
                 const was = await stateOf(room);
-                const { status, body } = await operation(users[id], room, type);
+                const { status, body } = await operation(users[id], room, type, messages);
+                const ofMessage = name.startsWith('edit') || name.startsWith('delete');
                 const said = `${type}, ${standing}, ${name}: ${status} ${JSON.stringify(body).slice(0, 300)}`;
                 if (may?.includes(name)) {
                     assert(status === 200 || status === 201, said);
-                    if (!['see', 'read'].includes(name)) room = await rooms[type]();
+                    if (['see', 'read'].includes(name)) continue;
+                    room = await rooms[type]();
+                    messages = await sayIn(room, type, id);
                     continue;
                 }
                 const expected = nonsense[type]?.[standing]?.includes(name) ? 400 : may ? 403 : 404;
                 assert.equal(status, expected, said);
                 assert.equal(body.statusCode, expected);
-                assert.equal(body.code, { 400: 'invalid_request', 403: 'forbidden', 404: 'room_not_found' }[expected], said);
+                assert.equal(body.code, { 400: 'invalid_request', 403: 'forbidden', 404: ofMessage ? 'message_not_found' : 'room_not_found' }[expected], said);
                 assert.deepEqual(await stateOf(room), was, `${said}: changed something`);
             }
         });
@@ -172,17 +195,18 @@ test('who comes begins with nothing unread, and sees what historyFrom says', { t
         const room = await stack.room([users.olga, users.max]);
         await must(200, change(room, users.olga, { historyFrom }));
         for (const content of ['one', 'two']) await must(201, users.olga.rest('POST', `/chat/rooms/${room}/messages`, { content }));
-        const participant = await must(201, add(room, users.olga, 'new'));
+        const late = stack.user(`late-${historyFrom}`);
+        const participant = await must(201, add(room, users.olga, late.id));
         assert.deepEqual(
             { ...participant, joinedAt: typeof participant.joinedAt },
-            { userId: 'new', role: 'member', joinedAt: 'string', readSeq: 2, deliveredSeq: 2, online: false },
+            { userId: late.id, role: 'member', joinedAt: 'string', readSeq: 2, deliveredSeq: 2, online: false },
         );
-        assert.equal((await must(200, users.new.rest('GET', `/chat/rooms/${room}`))).unreadCount, 0);
+        assert.equal((await must(200, late.rest('GET', `/chat/rooms/${room}`))).unreadCount, 0);
         // Answered is known at every door: what the new one says at once is taken.
-        const door = await users.new.mqtt({ room });
+        const door = await late.mqtt({ room });
         assert.equal((await door.send(room, { content: 'three' })).status, 'stored');
         await door.close();
-        assert.equal((await users.new.history(room)).length, seen);
+        assert.equal((await late.history(room)).length, seen);
     }
 });
 
@@ -286,4 +310,32 @@ test('settings: only what is named changes, and nothing raises no rev', { timeou
         const error = await must(400, change(room, users.olga, body));
         assert(Array.isArray(error.message), JSON.stringify(error));
     }
+});
+
+// ---- What is made known
+
+test('events come in the order of their revs, and each is told what is its own', { timeout: 30_000 }, async () => {
+    const hear = (user) => user.mqtt({ subscribe: [`chat/v1/users/${user.id}/events`] });
+    const [olga, mia] = [await hear(users.olga), await hear(users.mia)];
+    const of = (door, event, room) =>
+        door.other.find((m) => m.text.includes(room) && JSON.parse(m.text).event === event).then((m) => [m.topic, JSON.parse(m.text)]);
+    const room = await stack.room([users.olga, users.max]);
+    const [topic, added] = await of(olga, 'room_added', room);
+    assert.equal(topic, 'chat/v1/users/olga/events');
+    assert.deepEqual([added.chatRoomId, added.room.id, added.room.createdBy, added.room.rev], [room, room, 'olga', 0]);
+    await olga.client.subscribeAsync(`chat/v1/rooms/${room}/events`, { qos: 1 });
+    const participant = await must(201, add(room, users.olga, 'mia'));
+    await of(mia, 'room_added', room);
+    await must(200, setRole(room, users.olga, 'mia', 'admin'));
+    await must(200, change(room, users.mia, { name: 'renamed' }));
+    await must(200, remove(room, users.olga, 'olga')); // not heard by olga; mia becomes owner
+    await of(olga, 'room_removed', room);
+    await must(200, remove(room, users.mia, 'mia'));
+    await of(mia, 'room_removed', room);
+    const heard = olga.other.items.filter((m) => m.topic === `chat/v1/rooms/${room}/events`).map((m) => JSON.parse(m.text));
+    assert.deepEqual(heard.map((e) => [e.event, e.rev]), [['participant_added', 1], ['participant_updated', 2], ['room_updated', 3]]);
+    assert.deepEqual({ ...heard[0].participant, online: 0 }, { ...participant, online: 0 });
+    assert.equal(heard[1].participant.role, 'admin');
+    assert.deepEqual([heard[2].room.name, heard[2].room.rev], ['renamed', 3]);
+    for (const door of [olga, mia]) await door.close();
 });
