@@ -217,12 +217,32 @@ static void test_version_and_words(void **state)
     assert_false(room_type_parse("Group", &type));
 }
 
+static void test_swap(void **state)
+{
+    (void)state;
+    struct members *a = members_create(), *b = members_create();
+    struct uuid room = {.bytes = {1}};
+    members_apply(a, &room, ROOM_GROUP, "ann", 3, MEMBER_OWNER);
+    members_apply(b, &room, ROOM_GROUP, "bob", 3, MEMBER_MEMBER);
+    members_set_version(b, 7, 8);
+    members_swap(a, b);
+    assert_int_equal(members_version(a), 7);
+    assert_int_equal(members_role(a, &room, "ann", 3, NULL), MEMBER_NONE);
+    assert_int_equal(members_role(a, &room, "bob", 3, NULL), MEMBER_MEMBER);
+    assert_int_equal(members_role(b, &room, "ann", 3, NULL), MEMBER_OWNER);
+    members_destroy(&b);
+    members_apply(a, &room, ROOM_GROUP, "cid", 3, MEMBER_MEMBER);
+    assert_int_equal(members_pairs(a), 2);
+    members_destroy(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_matrix),
         cmocka_unit_test(test_recycles),
         cmocka_unit_test(test_version_and_words),
+        cmocka_unit_test(test_swap),
     };
     return cmocka_run_group_tests_name("members", tests, NULL, NULL);
 }

@@ -28,7 +28,7 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool held;
-    unsigned calls; /* of store_batch, begun */
+    unsigned calls; /* of store_batch and store_marks, begun */
     enum answer answer;
     char poison[32];  /* content that the server refuses */
     bool locked[256]; /* rooms by their first byte */
@@ -37,7 +37,6 @@ static struct {
     const char *connect_word;
     char attended[128];
     int nobody, nobody_before;
-    unsigned marks_calls;
     size_t marks_rows;    /* of the last call */
     int64_t read_of[256]; /* by the room's first byte: one user's watermark */
 } db = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -184,7 +183,7 @@ int store_marks(struct store *store, struct store_mark *marks, size_t count, int
     (void)at_ms;
     (void)deadline_ns;
     pthread_mutex_lock(&db.lock);
-    db.marks_calls++;
+    db.calls++;
     db.marks_rows = count;
     pthread_cond_broadcast(&db.changed);
     int ok = db.answer == ANSWER_AWAY ? error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away") : 0;
@@ -251,7 +250,6 @@ static int set_up(void **state)
     db.poison[0] = '\0';
     memset(db.locked, 0, sizeof db.locked);
     db.last_seq = 0;
-    db.marks_calls = 0;
     memset(db.read_of, 0, sizeof db.read_of);
     db.connect_word = NULL;
     results = queue_create(0, 0);
@@ -566,7 +564,7 @@ static void marks_of_a_moment_are_one_receipt(void **state)
     mark(1, 9, 77, "{\"seq\":3}");
     expect_receipt(RESULT_RECEIPT, 0, 5, "\"userId\":\"alice\",\"readSeq\":5,\"deliveredSeq\":5,\"at\":\"2");
     expect_receipt(RESULT_MARKED, 77, 5, "\"readSeq\":5");
-    assert_int_equal(db.marks_calls, 1);
+    assert_int_equal(db.calls, 1);
     assert_int_equal(db.marks_rows, 1);
     mark(1, 9, 78, "{\"seq\":2}"); /* nothing moves, and yet it is answered */
     expect_receipt(RESULT_MARKED, 78, 5, "\"readSeq\":5");
@@ -626,10 +624,7 @@ static void an_uncertain_mark_is_told(void **state)
     (void)state;
     db_set(false, ANSWER_UNCERTAIN_BUT_STORED);
     mark(1, 9, 5, "{\"seq\":4}");
-    pthread_mutex_lock(&db.lock);
-    while (db.marks_calls < 1)
-        pthread_cond_wait(&db.changed, &db.lock);
-    pthread_mutex_unlock(&db.lock);
+    wait_for_calls(1);
     db_set(false, ANSWER_OK);
     expect_receipt(RESULT_RECEIPT, 0, 4, "\"readSeq\":4");
     expect_receipt(RESULT_MARKED, 5, 4, "\"readSeq\":4");
