@@ -19,11 +19,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
-#include "plugin/attendance.h"
-#include "plugin/parked.h"
-#include "plugin/receipts.h"
-#include "plugin/store.h"
-#include "plugin/store_attendance.h"
+#include "plugin/writer_parts.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -32,7 +28,6 @@
 #include <string.h>
 #include <time.h>
 
-#define NS_PER_MS         INT64_C(1000000)
 #define QUEUED_TROUBLE_NS (300 * NS_PER_MS)
 #define HELD_TROUBLE_NS   (1000 * NS_PER_MS) /* a batch that was certainly not stored waits so long */
 #define PAUSE_MS          50                 /* between tries */
@@ -42,34 +37,7 @@
 #define REFUSALS_MAX      16384
 #define BATCH_BYTES_MAX   (8 * 1024 * 1024)
 
-struct writer {
-    pthread_t thread;
-    const struct config *config;
-    struct config store_config; /* a shorter lock_timeout_ms: see above */
-    struct store *store;
-    struct queue *items, *results;
-    writer_wake_fn wake;
-    void *context;
-    atomic_bool up, stopping;
-    atomic_uint refusals;
-    _Atomic int64_t stop_ns;
-    int64_t commit_ns;
-    /* the thread's */
-    struct item_list waiting; /* oldest first */
-    struct parked parked;
-    struct receipts *receipts;
-    struct attendance *attendance;
-    struct item **batch;
-    struct store_item *rows;
-    struct kinds kinds; /* of the open batch */
-    size_t batch_max;
-    struct queue_node *answers, **answers_end;
-    struct buf body, ack;
-    char complaint[ERROR_WORD_MAX];
-    size_t abandoned;
-};
-
-static void item_done(struct writer *w, struct item *item)
+void writer_item_done(struct writer *w, struct item *item)
 {
     queue_release(w->items, 1, item->node.bytes);
     item_destroy(&item);
@@ -77,13 +45,13 @@ static void item_done(struct writer *w, struct item *item)
 
 /* Answers: collected, then pushed in one go. */
 
-static void answers_add(struct writer *w, struct result *result)
+void writer_answer(struct writer *w, struct result *result)
 {
     *w->answers_end = &result->node;
     w->answers_end = &result->node.next;
 }
 
-static void answers_push(struct writer *w)
+void writer_push(struct writer *w)
 {
     if (w->answers == NULL)
         return;
@@ -119,7 +87,7 @@ static int prepare(struct writer *w, struct item *item, struct error *e)
 }
 
 /* Answers the item, which is gone then. */
-static void reject(struct writer *w, struct item *item, const struct error *why)
+void writer_reject(struct writer *w, struct item *item, const struct error *why)
 {
     struct error ignored;
     prepare(w, item, &ignored); /* for its clientMessageId */
@@ -131,8 +99,8 @@ static void reject(struct writer *w, struct item *item, const struct error *why)
     buf_put_text(&w->body, why->text);
     struct result *result = result_make(RESULT_REJECTED, item, why->word, &w->body, &w->ack);
     result->code = why->code;
-    answers_add(w, result);
-    item_done(w, item);
+    writer_answer(w, result);
+    writer_item_done(w, item);
 }
 
 static void reject_refused(struct writer *w, struct item *item)
@@ -140,7 +108,7 @@ static void reject_refused(struct writer *w, struct item *item)
     struct error why;
     error_set(&why, item->code, item->word, "%s", item->text);
     atomic_fetch_sub(&w->refusals, 1);
-    reject(w, item, &why);
+    writer_reject(w, item, &why);
 }
 
 static void reject_unavailable(struct writer *w, struct item *item)
@@ -148,13 +116,7 @@ static void reject_unavailable(struct writer *w, struct item *item)
     struct error why;
     error_set(&why, ERROR_UNAVAILABLE, "unavailable",
               "the message was not stored: the database does not answer; send it again in a while");
-    reject(w, item, &why);
-}
-
-static void note_presence(struct writer *w, struct item *item)
-{
-    attendance_note(w->attendance, item->user, item->request != 0, item->created_at_ms);
-    item_done(w, item);
+    writer_reject(w, item, &why);
 }
 
 /* Takes over what has arrived; refused items are answered at once. */
@@ -167,7 +129,7 @@ static void intake(struct writer *w)
         if (item->word != NULL)
             reject_refused(w, item);
         else if (item->kind == ITEM_PRESENCE)
-            note_presence(w, item);
+            writer_take_presence(w, item);
         else if (item->kind != ITEM_SEND)
             receipts_add(w->receipts, item);
         else
@@ -182,44 +144,13 @@ static void reject_aged(struct writer *w)
         reject_unavailable(w, item_list_pop(&w->waiting));
 }
 
-/* Receipts: given back by the collection of what was marked. */
-
-static void on_refused(void *self, struct item *item, const struct error *why)
-{
-    reject(self, item, why);
-}
-
-static void on_marked(void *self, struct item *item, const struct store_mark *mark, const struct buf *json)
-{
-    struct writer *w = self;
-    if (item->link != LINK_NONE) {
-        buf_clear(&w->ack);
-        struct result *result = result_make(RESULT_MARKED, item, "", json, &w->ack);
-        result->seq = mark->read_seq;
-        answers_add(w, result);
-    }
-    item_done(w, item);
-}
-
-static void on_moved(void *self, const struct item *item, const struct store_mark *mark,
-                     const struct buf *json)
-{
-    struct writer *w = self;
-    buf_clear(&w->ack);
-    struct result *result = result_make(RESULT_RECEIPT, item, "", json, &w->ack);
-    result->link = LINK_NONE;
-    result->request = 0;
-    result->seq = mark->read_seq;
-    answers_add(w, result);
-}
-
 /* Rooms that are busy. */
 
 static void reject_busy(struct writer *w, struct item *item)
 {
     struct error why;
     error_set(&why, ERROR_UNAVAILABLE, "busy", "the room is busy; send the message again in a while");
-    reject(w, item, &why);
+    writer_reject(w, item, &why);
 }
 
 /* Parks the items, all of one room, before any others of the room that are parked. */
@@ -257,7 +188,7 @@ static void reject_parked(struct writer *w)
 
 /* State of the database, as far as the writer knows. */
 
-static void database_is_up(struct writer *w)
+void writer_database_is_up(struct writer *w)
 {
     w->complaint[0] = '\0';
     if (!atomic_exchange(&w->up, true)) {
@@ -266,7 +197,7 @@ static void database_is_up(struct writer *w)
     }
 }
 
-static void database_is_down(struct writer *w, const struct error *e)
+void writer_database_is_down(struct writer *w, const struct error *e)
 {
     if (strcmp(w->complaint, e->word) != 0) {
         memcpy(w->complaint, e->word, sizeof w->complaint);
@@ -277,12 +208,12 @@ static void database_is_down(struct writer *w, const struct error *e)
         w->wake(w->context);
 }
 
-static bool out_of_time(const struct writer *w)
+bool writer_out_of_time(const struct writer *w)
 {
     return atomic_load(&w->stopping) && clock_mono_ns() >= atomic_load(&w->stop_ns);
 }
 
-static int64_t commit_deadline(const struct writer *w)
+int64_t writer_commit_deadline(const struct writer *w)
 {
     int64_t deadline_ns = clock_mono_ns() + w->commit_ns;
     if (atomic_load(&w->stopping) && deadline_ns > atomic_load(&w->stop_ns))
@@ -300,7 +231,7 @@ static void pause_a_little(void)
 static void deliver(struct writer *w, struct item *item, const struct store_item *row)
 {
     if (row->outcome == STORE_REJECTED) {
-        reject(w, item, &row->error);
+        writer_reject(w, item, &row->error);
         return;
     }
     bool replayed = row->outcome == STORE_REPLAYED;
@@ -313,8 +244,8 @@ static void deliver(struct writer *w, struct item *item, const struct store_item
     struct result *result =
         result_make(replayed ? RESULT_REPLAYED : RESULT_STORED, item, "", &w->body, &w->ack);
     result->seq = row->message.seq;
-    answers_add(w, result);
-    item_done(w, item);
+    writer_answer(w, result);
+    writer_item_done(w, item);
 }
 
 static int try_store(struct writer *w, struct item **items, size_t count, struct error *e)
@@ -326,7 +257,7 @@ static int try_store(struct writer *w, struct item **items, size_t count, struct
                                          .id = items[i]->id,
                                          .created_at_ms = items[i]->created_at_ms};
     *e = (struct error){0};
-    return store_batch(w->store, w->rows, count, commit_deadline(w), e);
+    return store_batch(w->store, w->rows, count, writer_commit_deadline(w), e);
 }
 
 /* Rejects those of a batch that were certainly not stored and have waited long; returns how many stay. */
@@ -355,7 +286,7 @@ static void store_halves(struct writer *w, struct item **items, size_t count, co
     struct error why;
     log_warn("writer", "the server refused a message of %s: %s", items[0]->user, e->text);
     error_set(&why, ERROR_INVALID, "invalid_message", "the database refused this message");
-    reject(w, items[0], &why);
+    writer_reject(w, items[0], &why);
 }
 
 static void store_rooms(struct writer *w, struct item **items, size_t count)
@@ -374,19 +305,19 @@ static size_t hold(struct writer *w, struct item **items, size_t count, const st
     if (e->code == ERROR_UNCERTAIN)
         for (size_t i = 0; i < count; i++)
             items[i]->uncertain = true;
-    database_is_down(w, e);
+    writer_database_is_down(w, e);
     count = reject_held(w, items, count);
     intake(w);
     reject_aged(w);
     reject_parked(w);
-    answers_push(w);
+    writer_push(w);
     return count;
 }
 
 static void abandon(struct writer *w, struct item **items, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        item_done(w, items[i]);
+        writer_item_done(w, items[i]);
     w->abandoned += count;
 }
 
@@ -395,15 +326,15 @@ static void store_group(struct writer *w, struct item **items, size_t count)
 {
     struct error e;
     while (count > 0) {
-        if (out_of_time(w)) {
+        if (writer_out_of_time(w)) {
             abandon(w, items, count);
             return;
         }
         if (try_store(w, items, count, &e) == 0) {
-            database_is_up(w);
+            writer_database_is_up(w);
             for (size_t i = 0; i < count; i++)
                 deliver(w, items[i], &w->rows[i]);
-            answers_push(w);
+            writer_push(w);
             return;
         }
         if (e.code == ERROR_INVALID && strcmp(e.word, "poison") == 0) {
@@ -434,7 +365,7 @@ static size_t compose(struct writer *w, struct item_list *list, bool divert)
         struct item *item = list->first;
         struct parked_room *parked = divert ? parked_find(&w->parked, &item->room) : NULL;
         if (prepare(w, item, &e) != 0) {
-            reject(w, item_list_pop(list), &e);
+            writer_reject(w, item_list_pop(list), &e);
             continue;
         }
         if (parked != NULL) {
@@ -460,48 +391,7 @@ static void retry_parked(struct writer *w)
         if (parked->items.first == NULL)
             *parked = w->parked.rooms[--w->parked.count];
     }
-    answers_push(w);
-}
-
-/* Stores the receipts whose time has come. A busy one is no outage. */
-static void store_receipts(struct writer *w)
-{
-    struct error e = {0};
-    if (clock_mono_ns() < receipts_due_ns(w->receipts))
-        return;
-    if (receipts_store(w->receipts, w->store, commit_deadline(w), &e) == 0)
-        database_is_up(w);
-    else if (strcmp(e.word, "busy") != 0)
-        database_is_down(w, &e);
-    answers_push(w);
-}
-
-/* At the end: once more, then the rest is refused. */
-/* It only says who is online: it waits as long as the database is away. */
-static void write_attendance(struct writer *w)
-{
-    struct error e = {0};
-    if (clock_mono_ns() >= attendance_due_ns(w->attendance) && store_connected(w->store) &&
-        attendance_store(w->attendance, w->store, commit_deadline(w), &e) != 0)
-        log_warn("writer", "presence could not be stored: %s", e.text);
-}
-
-/* The broker ends: nobody is online. */
-static void end_attendance(struct writer *w)
-{
-    struct error ignored;
-    if (store_connected(w->store) && !out_of_time(w))
-        store_nobody(w->store, commit_deadline(w), &ignored);
-}
-
-static void finish_receipts(struct writer *w)
-{
-    struct error e = {0};
-    if (!receipts_empty(w->receipts) && !out_of_time(w))
-        receipts_store(w->receipts, w->store, commit_deadline(w), &e);
-    error_set(&e, ERROR_UNAVAILABLE, "unavailable", "the broker is going down; send it again in a while");
-    receipts_refuse_all(w->receipts, &e);
-    answers_push(w);
+    writer_push(w);
 }
 
 /* Nothing to store: writes watermarks, looks whether a database that was away is back. */
@@ -509,14 +399,14 @@ static void idle(struct writer *w)
 {
     struct error e = {0};
     if (!store_connected(w->store)) {
-        if (store_connect(w->store, commit_deadline(w), &e) == 0)
-            database_is_up(w);
+        if (store_connect(w->store, writer_commit_deadline(w), &e) == 0)
+            writer_database_is_up(w);
         else
-            database_is_down(w, &e);
+            writer_database_is_down(w, &e);
         return;
     }
-    if (store_flush(w->store, commit_deadline(w), &e) != 0 && !store_connected(w->store))
-        database_is_down(w, &e);
+    if (store_flush(w->store, writer_commit_deadline(w), &e) != 0 && !store_connected(w->store))
+        writer_database_is_down(w, &e);
 }
 
 static void abandon_all(struct writer *w)
@@ -529,7 +419,7 @@ static void abandon_all(struct writer *w)
         struct item *item = item_list_pop(&w->waiting);
         abandon(w, &item, 1);
     }
-    answers_push(w);
+    writer_push(w);
 }
 
 static bool anything_waits(const struct writer *w)
@@ -542,12 +432,12 @@ static bool one_turn(struct writer *w)
 {
     intake(w);
     size_t count = compose(w, &w->waiting, true);
-    answers_push(w);
+    writer_push(w);
     store_group(w, w->batch, count);
     if (w->parked.count > 0)
         retry_parked(w);
-    store_receipts(w);
-    write_attendance(w);
+    writer_store_receipts(w);
+    writer_store_presence(w);
     return count > 0 || w->waiting.first != NULL;
 }
 
@@ -567,7 +457,7 @@ static void *writer_run(void *context)
     struct writer *w = context;
     for (;;) {
         bool busy = one_turn(w);
-        if (atomic_load(&w->stopping) && (!anything_waits(w) || out_of_time(w)))
+        if (atomic_load(&w->stopping) && (!anything_waits(w) || writer_out_of_time(w)))
             break;
         if (busy && anything_waits(w))
             continue;
@@ -576,8 +466,8 @@ static void *writer_run(void *context)
         if (!anything_waits(w) && !atomic_load(&w->stopping))
             idle(w);
     }
-    finish_receipts(w);
-    end_attendance(w);
+    writer_finish_receipts(w);
+    writer_end_presence(w);
     abandon_all(w);
     if (w->abandoned > 0)
         log_error("writer",
@@ -626,7 +516,7 @@ static struct writer *writer_make(const struct config *config)
     kinds_init(&w->kinds, w->batch_max);
     w->answers_end = &w->answers;
     w->attendance = attendance_create();
-    w->receipts = receipts_create(&(struct receipts_owner){w, on_refused, on_marked, on_moved});
+    w->receipts = writer_make_receipts(w);
     return w;
 }
 
@@ -645,7 +535,7 @@ int writer_start(const struct config *config, int64_t connect_ms, struct queue *
         writer_free(w);
         return error_set(e, ERROR_INVALID, failed.word, "%s", failed.text);
     } else {
-        database_is_down(w, &failed);
+        writer_database_is_down(w, &failed);
     }
     if (start_thread(w) != 0) {
         writer_free(w);

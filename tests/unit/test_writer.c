@@ -635,13 +635,12 @@ static void an_uncertain_mark_is_told(void **state)
 static void presence_is_stored(void **state)
 {
     (void)state;
-    struct error e;
     writer_stop(&writer, 1000); /* the one of set_up has said already that nobody is online */
     pthread_mutex_lock(&db.lock);
     db.attended[0] = '\0';
     db.nobody = 0;
     pthread_mutex_unlock(&db.lock);
-    assert_int_equal(writer_start(&config, 100, results, on_wake, NULL, &writer, &e), 0);
+    assert_int_equal(writer_start(&config, 100, results, on_wake, NULL, &writer, NULL), 0);
     writer_note_presence(writer, "bob", true, 5);
     writer_note_presence(writer, "ann", true, 6);
     writer_note_presence(writer, "bob", false, 7);
