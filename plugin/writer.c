@@ -54,6 +54,7 @@ struct writer {
     atomic_uint refusals;
     _Atomic int64_t stop_ns;
     int64_t commit_ns;
+    struct writer_stats stats;
     /* the thread's */
     struct item_list waiting; /* oldest first */
     struct parked parked;
@@ -64,6 +65,7 @@ struct writer {
     struct kinds kinds; /* of the open batch */
     size_t batch_max;
     struct queue_node *answers, **answers_end;
+    int64_t committed_ns; /* the last batch */
     struct buf body, ack;
     char complaint[ERROR_WORD_MAX];
     size_t abandoned;
@@ -313,6 +315,7 @@ static void deliver(struct writer *w, struct item *item, const struct store_item
     struct result *result =
         result_make(replayed ? RESULT_REPLAYED : RESULT_STORED, item, "", &w->body, &w->ack);
     result->seq = row->message.seq;
+    result->committed_ns = w->committed_ns;
     answers_add(w, result);
     item_done(w, item);
 }
@@ -326,7 +329,15 @@ static int try_store(struct writer *w, struct item **items, size_t count, struct
                                          .id = items[i]->id,
                                          .created_at_ms = items[i]->created_at_ms};
     *e = (struct error){0};
-    return store_batch(w->store, w->rows, count, commit_deadline(w), e);
+    int64_t from_ns = clock_mono_ns();
+    if (store_batch(w->store, w->rows, count, commit_deadline(w), e) != 0) {
+        metric_add(&w->stats.failed, 1);
+        return -1;
+    }
+    w->committed_ns = clock_mono_ns();
+    metric_note(&w->stats.batch, &metric_sizes, (int64_t)count);
+    metric_note(&w->stats.commit, &metric_seconds, w->committed_ns - from_ns);
+    return 0;
 }
 
 /* Rejects those of a batch that were certainly not stored and have waited long; returns how many stay. */
@@ -692,6 +703,16 @@ void writer_note_presence(struct writer *w, const char *user, bool online, int64
     item->created_at_ms = since_ms;
     item->node.next = NULL;
     queue_push_all(w->items, &item->node);
+}
+
+const struct writer_stats *writer_stats(const struct writer *w)
+{
+    return &w->stats;
+}
+
+size_t writer_queued(const struct writer *w)
+{
+    return queue_count(w->items);
 }
 
 bool writer_database_up(const struct writer *w)
