@@ -3,6 +3,7 @@
 #include "bridge/call_sockets.h"
 #include "bridge/chat.h"
 #include "core/config.h"
+#include "core/metrics.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -114,4 +115,53 @@ void bridge_member_changed(struct bridge *b, const struct uuid *room, enum room_
 void bridge_members_reset(struct bridge *b)
 {
     audience_reset(chat_audience(b->chat));
+}
+
+/* Metrics. */
+
+static void put_sessions(const struct engine_stats *engine, struct buf *out)
+{
+    struct buf labels = {0};
+    metrics_family(out, "parlor_socket_sessions", METRIC_GAUGE, "Engine.IO sessions, by transport.");
+    metrics_line(out, "parlor_socket_sessions", "transport=\"websocket\"", engine->websockets);
+    metrics_line(out, "parlor_socket_sessions", "transport=\"polling\"",
+                 engine->sessions - engine->websockets);
+    metrics_single(out, "parlor_socket_sessions_opened_total", METRIC_COUNTER, "Engine.IO sessions opened.",
+                   engine->opened);
+    metrics_single(out, "parlor_socket_sessions_refused_total", METRIC_COUNTER,
+                   "Handshakes refused over a limit.", engine->refused);
+    metrics_family(out, "parlor_socket_sessions_ended_total", METRIC_COUNTER,
+                   "Engine.IO sessions ended, by why.");
+    for (int i = 0; i < SESSION_ENDS; i++) {
+        static const char *const reasons[SESSION_ENDS] = {"client_left", "transport_error", "ping_timeout",
+                                                          "parse_error", "too_big",         "slow_reader",
+                                                          "closed",      "shutdown"};
+        buf_clear(&labels);
+        metrics_label(&labels, "reason", reasons[i]);
+        metrics_line(out, "parlor_socket_sessions_ended_total", labels.data, engine->ended[i]);
+    }
+    buf_finish(&labels);
+}
+
+static void put_chat(const struct chat_stats *chat, const struct audience_stats *audience, struct buf *out)
+{
+    metrics_family(out, "parlor_sockets", METRIC_GAUGE, "Socket.IO sockets, by namespace.");
+    metrics_line(out, "parlor_sockets", "namespace=\"/chat\"", chat->sockets);
+    metrics_single(out, "parlor_socket_frames_total", METRIC_COUNTER,
+                   "Events of rooms that were written to sockets.", chat->delivered);
+    metrics_single(out, "parlor_socket_connects_refused_total", METRIC_COUNTER,
+                   "Sockets answered CONNECT_ERROR.", chat->refused);
+    metrics_single(out, "parlor_socket_events_limited_total", METRIC_COUNTER,
+                   "Events of sockets refused over their rate.", chat->limited);
+    metrics_single(out, "parlor_socket_users", METRIC_GAUGE, "Users with a socket here.", audience->persons);
+    metrics_single(out, "parlor_socket_rooms", METRIC_GAUGE, "Rooms that a socket here listens to.",
+                   audience->rooms);
+    metrics_single(out, "parlor_socket_fills_total", METRIC_COUNTER,
+                   "Reads of messages from the database that the link had not brought.", audience->fills);
+}
+
+void bridge_metrics(const struct bridge *b, struct buf *out)
+{
+    put_sessions(sockets_stats(b->sockets), out);
+    put_chat(chat_stats(b->chat), audience_stats(chat_audience(b->chat)), out);
 }

@@ -7,6 +7,7 @@
 #ifndef PARLOR_BRIDGE_BRIDGE_H
 #define PARLOR_BRIDGE_BRIDGE_H
 
+#include "core/buf.h"
 #include "core/members.h"
 #include "core/ports.h"
 
@@ -29,5 +30,8 @@ void bridge_member_changed(struct bridge *bridge, const struct uuid *room, enum 
                            const char *user, size_t user_size, enum member_role role);
 /* The mirror was loaded anew: every socket's rooms are looked up again. */
 void bridge_members_reset(struct bridge *bridge);
+
+/* Adds its metrics to a page of them. */
+void bridge_metrics(const struct bridge *bridge, struct buf *out);
 
 #endif

@@ -83,15 +83,16 @@ void exchange_header(struct exchange *x, const char *name, const char *value)
     x->headers[x->header_count++] = exchange_copy(x, value, strlen(value));
 }
 
-static void log_answer(const struct exchange *x, int status)
+static void note_answer(const struct exchange *x, int status)
 {
     const struct request *request = x->request;
     const char *route = x->match.route != NULL ? x->match.route->pattern : "none";
-    double ms = (double)(x->ports->clock->mono_ns(x->ports->clock) - x->started_ns) / 1e6;
+    int64_t spent_ns = x->ports->clock->mono_ns(x->ports->clock) - x->started_ns;
     enum log_level level = status >= 500 ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG;
     log_line(level, "http", "answered method=%s route=%s status=%d ms=%.2f user=%s request=%s",
-             request->method, route, status, ms, x->who.user[0] != '\0' ? x->who.user : "-",
-             request->request_id);
+             request->method, route, status, (double)spent_ns / 1e6,
+             x->who.user[0] != '\0' ? x->who.user : "-", request->request_id);
+    traffic_note(x->traffic, x->match.route, status, spent_ns);
 }
 
 void exchange_answer(struct exchange *x, int status, const char *type, const char *body, size_t size)
@@ -99,7 +100,7 @@ void exchange_answer(struct exchange *x, int status, const char *type, const cha
     exchange_header(x, "X-Request-Id", x->request->request_id);
     exchange_header(x, "X-Content-Type-Options", "nosniff");
     exchange_header(x, "Cache-Control", "no-store");
-    log_answer(x, status);
+    note_answer(x, status);
     struct reply reply = {
         .status = status, .content_type = type, .body = body, .body_size = size, .headers = x->headers};
     struct request *request = x->request;

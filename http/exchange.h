@@ -18,6 +18,7 @@
 #include "http/args.h"
 #include "http/problems.h"
 #include "http/router.h"
+#include "http/traffic.h"
 
 struct http;
 struct exchange;
@@ -44,7 +45,8 @@ struct exchange {
     struct json *tree;
     const char *hint; /* the refusal's next step; NULL: the word's own */
     int64_t started_ns;
-    void *state; /* the handler's, in the arena */
+    struct traffic *traffic; /* told of the answer; may be NULL */
+    void *state;             /* the handler's, in the arena */
     /* the rest is exchange.c's own */
     const char *headers[EXCHANGE_HEADERS_MAX];
     size_t header_count;

@@ -13,6 +13,7 @@
 #include "http/rooms.h"
 #include "http/router.h"
 #include "http/sync.h"
+#include "http/traffic.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,16 +21,29 @@
 #include <strings.h>
 
 #define RATE_BURST_SECONDS 2
+#define METRICS_TYPE       "text/plain; version=0.0.4; charset=utf-8"
 
 struct http {
     const struct ports *ports;
     struct exchange *under_way;
     struct rate *rate; /* NULL: no limit */
+    struct traffic *traffic;
+    http_metrics_fn on_metrics; /* NULL: nothing to add */
+    void *metrics_context;
 };
 
 static const char *const no_params[] = {NULL};
 static const char *const room_list_params[] = {"type", "cursor", "limit", NULL};
 static const char *const message_list_params[] = {"limit", "before", "after", "search", NULL};
+
+static void metrics_get(struct exchange *x)
+{
+    struct http *http = x->http;
+    traffic_print(http->traffic, &x->text);
+    if (http->on_metrics != NULL)
+        http->on_metrics(http->metrics_context, &x->text);
+    exchange_answer(x, 200, METRICS_TYPE, x->text.data, x->text.size);
+}
 
 /* A noun's routes stand together; docs/openapi.yaml has each of them. */
 static const struct route routes[] = {
@@ -51,6 +65,7 @@ static const struct route routes[] = {
     {"POST", "/api/v1/chat/rooms", rooms_create, ROUTE_AUTH | ROUTE_JSON, no_params},
     {"GET", "/healthz", health_live, ROUTE_ADMIN, NULL},
     {"GET", "/readyz", health_ready, ROUTE_ADMIN, NULL},
+    {"GET", "/metrics", metrics_get, ROUTE_ADMIN | ROUTE_HIDDEN, NULL},
     {NULL, NULL, NULL, 0, NULL},
 };
 
@@ -58,6 +73,7 @@ struct http *http_create(const struct ports *ports)
 {
     struct http *http = mem_zalloc(1, sizeof *http);
     http->ports = ports;
+    http->traffic = traffic_create(routes);
     int64_t per_s = ports->config->rest_per_s;
     if (ports->config->limits && per_s > 0)
         http->rate = rate_create(per_s, per_s * RATE_BURST_SECONDS);
@@ -72,8 +88,15 @@ void http_destroy(struct http **http)
     while ((*http)->under_way != NULL)
         exchange_refuse_status((*http)->under_way, 503, "unavailable", "the service is stopping");
     rate_destroy(&(*http)->rate);
+    traffic_destroy(&(*http)->traffic);
     free(*http);
     *http = NULL;
+}
+
+void http_on_metrics(struct http *http, http_metrics_fn fn, void *context)
+{
+    http->on_metrics = fn;
+    http->metrics_context = context;
 }
 
 static void refuse_unrouted(struct exchange *x)
@@ -145,6 +168,7 @@ static bool rate_fits(struct exchange *x)
 void http_request(struct http *http, struct request *request, bool admin)
 {
     struct exchange *x = exchange_create(http, http->ports, request, &http->under_way);
+    x->traffic = http->traffic;
     cors_begin(x);
     router_match(routes, request->method, request->path, admin, &x->match);
     const struct route *route = x->match.route;

@@ -6,12 +6,17 @@
 #ifndef PARLOR_HTTP_HTTP_H
 #define PARLOR_HTTP_HTTP_H
 
+#include "core/buf.h"
 #include "core/ports.h"
 
 struct http;
 
 struct http *http_create(const struct ports *ports);
 void http_destroy(struct http **http);
+
+/* Who adds the rest of the process's metrics to the page of GET /metrics. */
+typedef void (*http_metrics_fn)(void *context, struct buf *page);
+void http_on_metrics(struct http *http, http_metrics_fn fn, void *context);
 
 /* Answers every request, 404 and 405 included. `admin`: it came by the admin listener. */
 void http_request(struct http *http, struct request *request, bool admin);

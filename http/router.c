@@ -38,6 +38,11 @@ static void allow_add(char allow[ALLOW_TEXT_MAX], const char *method)
     snprintf(allow + size, ALLOW_TEXT_MAX - size, "%s%s", size > 0 ? ", " : "", method);
 }
 
+static bool is_served(const struct route *route, bool admin)
+{
+    return admin ? route->flags & ROUTE_ADMIN : !(route->flags & ROUTE_HIDDEN);
+}
+
 void router_match(const struct route *routes, const char *method, const char *path, bool admin,
                   struct route_match *out)
 {
@@ -47,7 +52,7 @@ void router_match(const struct route *routes, const char *method, const char *pa
         size--;
     for (const struct route *route = routes; route->method != NULL; route++) {
         struct route_part parts[ROUTE_PARTS_MAX] = {{0}};
-        if ((admin && !(route->flags & ROUTE_ADMIN)) || !path_matches(route->pattern, path, size, parts))
+        if (!is_served(route, admin) || !path_matches(route->pattern, path, size, parts))
             continue;
         out->path_known = true;
         if (method_matches(route->method, method)) {

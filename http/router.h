@@ -15,10 +15,11 @@ struct exchange;
 typedef void (*route_fn)(struct exchange *x);
 
 enum route_flags {
-    ROUTE_AUTH = 1,  /* needs a token, counts for the user's rate */
-    ROUTE_ADMIN = 2, /* is answered on the admin listener too */
-    ROUTE_JSON = 4,  /* takes a JSON body */
-    ROUTE_SYNC = 8   /* ... as large as sync's may be */
+    ROUTE_AUTH = 1,   /* needs a token, counts for the user's rate */
+    ROUTE_ADMIN = 2,  /* is answered on the admin listener too */
+    ROUTE_JSON = 4,   /* takes a JSON body */
+    ROUTE_SYNC = 8,   /* ... as large as sync's may be */
+    ROUTE_HIDDEN = 16 /* with ROUTE_ADMIN: on the admin listener alone */
 };
 
 struct route {
@@ -43,7 +44,8 @@ struct route_match {
 };
 
 /* Looks in `routes`, which ends with a NULL method. HEAD is answered by GET's handler. One slash at the
- * path's end does not count. A route without ROUTE_ADMIN does not exist when `admin`. */
+ * path's end does not count. A route without ROUTE_ADMIN does not exist when `admin`, one with
+ * ROUTE_HIDDEN exists only then. */
 void router_match(const struct route *routes, const char *method, const char *path, bool admin,
                   struct route_match *out);
 

@@ -13,7 +13,7 @@ struct clients {
     struct client **heap;
     size_t heap_count, heap_capacity;
     struct client *oldest, *newest; /* offline ones */
-    size_t offline, offline_max, websockets;
+    size_t offline, offline_max, online, websockets;
 };
 
 static uint64_t handle_hash(const void *handle)
@@ -137,6 +137,7 @@ static void set_connected(struct clients *c, struct client *client, bool connect
     if (client->person == NULL)
         return;
     client->person->connected += connected ? 1u : -1u;
+    c->online += connected ? 1u : (size_t)-1;
     if (client->websocket)
         c->websockets += connected ? 1u : (size_t)-1;
 }
@@ -277,6 +278,11 @@ unsigned clients_connected(const struct clients *c, const char *user)
 {
     const struct person *person = person_find(c, user);
     return person == NULL ? 0 : person->connected;
+}
+
+size_t clients_online(const struct clients *c)
+{
+    return c->online;
 }
 
 size_t clients_websockets(const struct clients *c)

@@ -70,7 +70,8 @@ void clients_renew(struct clients *c, struct client *client, int64_t expires_at_
 
 /* How many connections the user has. */
 unsigned clients_connected(const struct clients *c, const char *user);
-size_t clients_websockets(const struct clients *c); /* connected ones with tokens */
+size_t clients_online(const struct clients *c);     /* connected ones with tokens */
+size_t clients_websockets(const struct clients *c); /* of them, those by WebSocket */
 size_t clients_count(const struct clients *c);      /* all records */
 
 enum client_due { CLIENT_EXPIRING, CLIENT_EXPIRED };

@@ -156,9 +156,11 @@ void fanout_drain(struct plugin *p)
     while (result != NULL) {
         struct result *next = (struct result *)(void *)result->node.next;
         send_result(p, result);
+        tally_result(&p->tally, result);
         result_destroy(&result);
         result = next;
     }
+    tally_tick(p); /* before the states, which greet */
     put_states(p);
     nodes_flush(&p->nodes);
 }

@@ -58,7 +58,10 @@ void ingress_refuse(struct plugin *p, const struct client *client, const struct 
     const struct person *person = client->person;
     if (refusal != &too_fast && !within_rate(p, person->user, person->size))
         return;
-    item_refuse(p, item_make(person->user, person->size, "", 0, payload, size), refusal);
+    struct item *item = item_make(person->user, person->size, "", 0, payload, size);
+    if (topic->kind == TOPIC_ROOM_READ || topic->kind == TOPIC_ROOM_DELIVERED)
+        item->kind = ITEM_READ; /* counted among the receipts */
+    item_refuse(p, item, refusal);
 }
 
 /* The user that speaks: the topic's last level, which access has compared with the client (or the service
@@ -115,7 +118,7 @@ static int on_typing(struct plugin *p, const struct client *client, const struct
 
 /* Packets of the service. */
 
-static void node_reject(struct plugin *p, struct node *node, uint64_t request,
+static void node_reject(struct plugin *p, struct node *node, enum item_kind kind, uint64_t request,
                         const struct acl_refusal *refusal)
 {
     struct wire_record record = {.type = WIRE_REJECTED,
@@ -125,6 +128,7 @@ static void node_reject(struct plugin *p, struct node *node, uint64_t request,
                                  .word_size = strlen(refusal->word),
                                  .payload = refusal->text,
                                  .payload_size = strlen(refusal->text)};
+    tally_rejected(&p->tally, kind, refusal->word);
     nodes_put(&p->nodes, node, &record);
 }
 
@@ -145,9 +149,10 @@ static void on_node_say(struct plugin *p, struct node *node, const struct wire_r
 {
     char user[USER_ID_MAX + 1];
     bool sends = record->type == WIRE_SEND;
+    enum item_kind kind = sends ? ITEM_SEND : record->type == WIRE_READ ? ITEM_READ : ITEM_DELIVERED;
     if (!user_id_valid(record->user, record->user_size)) {
         log_warn("ingress", "node %s speaks for a malformed user", node->name);
-        node_reject(p, node, record->request, &not_served);
+        node_reject(p, node, kind, record->request, &not_served);
         return;
     }
     memcpy(user, record->user, record->user_size);
@@ -156,21 +161,21 @@ static void on_node_say(struct plugin *p, struct node *node, const struct wire_r
     if (!verdict.allowed) {
         struct acl_refusal refusal = acl_refusal(p, verdict.rule);
         acl_log(p, user, node->name, sends ? "send" : "receipt", "", rule_name(verdict.rule));
-        node_reject(p, node, record->request, &refusal);
+        node_reject(p, node, kind, record->request, &refusal);
     } else if (record->payload_size > (sends ? (size_t)p->config->payload_bytes_max : RECEIPT_BYTES_MAX)) {
-        node_reject(p, node, record->request, &too_large);
+        node_reject(p, node, kind, record->request, &too_large);
     } else if (sends ? !within_rate(p, user, record->user_size) : !within_marks(p, user, record->user_size)) {
-        node_reject(p, node, record->request, &too_fast);
+        node_reject(p, node, kind, record->request, &too_fast);
     } else {
         struct item *item = item_make(user, record->user_size, record->fallback_id, record->fallback_id_size,
                                       record->payload, record->payload_size);
-        item->kind = sends ? ITEM_SEND : record->type == WIRE_READ ? ITEM_READ : ITEM_DELIVERED;
+        item->kind = kind;
         item->room = record->room;
         item->arrived_ns = clock_mono_ns();
         item->link = node->link;
         item->request = record->request;
         if (!writer_submit(p->writer, item)) {
-            node_reject(p, node, record->request, &busy);
+            node_reject(p, node, kind, record->request, &busy);
             item_destroy(&item);
         }
     }

@@ -93,6 +93,7 @@ struct result *result_make(enum result_kind kind, const struct item *item, const
     memset(result, 0, sizeof *result);
     char *at = result->tail;
     result->kind = kind;
+    result->item_kind = item->kind;
     result->link = item->link;
     result->request = item->request;
     result->room = item->room;

@@ -73,10 +73,12 @@ enum result_kind {
 struct result {
     struct queue_node node;
     enum result_kind kind;
+    enum item_kind item_kind; /* of the item that it answers */
     uint32_t link;
     uint64_t request;
     struct uuid room;
     int64_t seq;
+    int64_t committed_ns; /* of RESULT_STORED: clock_mono_ns at its commit */
     enum error_code code;
     const char *user; /* the sender */
     const char *word; /* of a rejection */

@@ -19,6 +19,7 @@
 #include "plugin/queue.h"
 #include "plugin/rates.h"
 #include "plugin/stalls.h"
+#include "plugin/tally.h"
 #include "plugin/typing.h"
 #include "plugin/wake.h"
 #include "plugin/writer.h"
@@ -58,6 +59,7 @@ struct plugin {
     struct log_limit refused_lines, unread_lines, auth_lines;
     struct stalls stalls;
     int64_t stalls_ns; /* when they were last logged */
+    struct tally tally;
 };
 
 /* Hands a copy of the bytes to the broker to publish, in its next turn. */

@@ -244,6 +244,7 @@ static void deliver(struct writer *w, struct item *item, const struct store_item
     struct result *result =
         result_make(replayed ? RESULT_REPLAYED : RESULT_STORED, item, "", &w->body, &w->ack);
     result->seq = row->message.seq;
+    result->committed_ns = w->committed_ns;
     writer_answer(w, result);
     writer_item_done(w, item);
 }
@@ -257,7 +258,15 @@ static int try_store(struct writer *w, struct item **items, size_t count, struct
                                          .id = items[i]->id,
                                          .created_at_ms = items[i]->created_at_ms};
     *e = (struct error){0};
-    return store_batch(w->store, w->rows, count, writer_commit_deadline(w), e);
+    int64_t from_ns = clock_mono_ns();
+    if (store_batch(w->store, w->rows, count, writer_commit_deadline(w), e) != 0) {
+        metric_add(&w->stats.failed, 1);
+        return -1;
+    }
+    w->committed_ns = clock_mono_ns();
+    metric_note(&w->stats.batch, &metric_sizes, (int64_t)count);
+    metric_note(&w->stats.commit, &metric_seconds, w->committed_ns - from_ns);
+    return 0;
 }
 
 /* Rejects those of a batch that were certainly not stored and have waited long; returns how many stay. */
@@ -570,16 +579,6 @@ void writer_refuse(struct writer *w, struct item *item)
         item_destroy(&item);
         return;
     }
-    item->node.next = NULL;
-    queue_push_all(w->items, &item->node);
-}
-
-void writer_note_presence(struct writer *w, const char *user, bool online, int64_t since_ms)
-{
-    struct item *item = item_make(user, strlen(user), "", 0, "", 0);
-    item->kind = ITEM_PRESENCE;
-    item->request = online;
-    item->created_at_ms = since_ms;
     item->node.next = NULL;
     queue_push_all(w->items, &item->node);
 }

@@ -7,6 +7,7 @@
 #define PARLOR_PLUGIN_WRITER_H
 
 #include "core/config.h"
+#include "core/metrics.h"
 #include "plugin/item.h"
 #include "plugin/queue.h"
 
@@ -32,6 +33,14 @@ void writer_refuse(struct writer *writer, struct item *item);
 
 /* The user is online or offline since then (1970): for chat_presence. */
 void writer_note_presence(struct writer *writer, const char *user, bool online, int64_t since_ms);
+
+/* What its thread counts. */
+struct writer_stats {
+    struct metric_histogram batch, commit; /* messages of a committed batch; how long that took */
+    struct metric_counter failed;          /* tries without a commit */
+};
+const struct writer_stats *writer_stats(const struct writer *writer);
+size_t writer_queued(const struct writer *writer); /* items that are not answered */
 
 /* False while the database is away, hung or not fit for use. */
 bool writer_database_up(const struct writer *writer);

@@ -87,3 +87,23 @@ void writer_finish_receipts(struct writer *w)
     receipts_refuse_all(w->receipts, &e);
     writer_push(w);
 }
+
+void writer_note_presence(struct writer *w, const char *user, bool online, int64_t since_ms)
+{
+    struct item *item = item_make(user, strlen(user), "", 0, "", 0);
+    item->kind = ITEM_PRESENCE;
+    item->request = online;
+    item->created_at_ms = since_ms;
+    item->node.next = NULL;
+    queue_push_all(w->items, &item->node);
+}
+
+const struct writer_stats *writer_stats(const struct writer *w)
+{
+    return &w->stats;
+}
+
+size_t writer_queued(const struct writer *w)
+{
+    return queue_count(w->items);
+}

@@ -31,6 +31,7 @@ struct writer {
     atomic_uint refusals;
     _Atomic int64_t stop_ns;
     int64_t commit_ns;
+    struct writer_stats stats;
     /* the thread's */
     struct item_list waiting; /* oldest first */
     struct parked parked;
@@ -41,6 +42,7 @@ struct writer {
     struct kinds kinds; /* of the open batch */
     size_t batch_max;
     struct queue_node *answers, **answers_end;
+    int64_t committed_ns; /* the last batch */
     struct buf body, ack;
     char complaint[ERROR_WORD_MAX];
     size_t abandoned;

@@ -15,6 +15,7 @@
 #include "service/loop.h"
 #include "service/mirror.h"
 #include "service/pool.h"
+#include "service/scrape.h"
 #include "service/stream.h"
 
 #include <malloc.h>
@@ -94,6 +95,14 @@ static void on_public_request(void *context, struct request *request)
 static void on_admin_request(void *context, struct request *request)
 {
     http_request(((struct service *)context)->http, request, true);
+}
+
+static void on_metrics(void *context, struct buf *page)
+{
+    struct service *s = context;
+    struct scrape scrape = {
+        .broker = s->broker, .pool = s->pool, .bridge = s->bridge, .listener = door_listener(s->public)};
+    scrape_print(&scrape, page);
 }
 
 /* ---- Membership. ---- */
@@ -243,6 +252,7 @@ static int start(struct service *s, struct error *e)
                               .members = s->members,
                               .tokens = s->tokens};
     s->http = http_create(&s->ports);
+    http_on_metrics(s->http, on_metrics, s);
     s->api = api_create(s->broker, s->http, &s->ports);
     s->bridge = bridge_create(&s->ports);
     broker_listen(s->broker, bridge_broker_events(s->bridge));

@@ -525,6 +525,11 @@ size_t pool_unanswered(const struct pool *pool)
     return count;
 }
 
+size_t pool_waiting(const struct pool *pool)
+{
+    return pool->waiting.count;
+}
+
 const struct error *pool_error(const struct pool *pool)
 {
     return pool->down ? &pool->error : NULL;

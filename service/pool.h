@@ -37,6 +37,9 @@ unsigned pool_connected(const struct pool *pool);
 /* Queries under way and waiting. */
 size_t pool_unanswered(const struct pool *pool);
 
+/* Of them, those that wait for a place on a connection. */
+size_t pool_waiting(const struct pool *pool);
+
 /* Why the last attempt to connect failed; NULL when it did not. */
 const struct error *pool_error(const struct pool *pool);
 

@@ -20,6 +20,7 @@ static const struct route routes[] = {
     {"GET", "/rooms/:id", handle, 0, NULL},
     {"PATCH", "/rooms/:id/participants/:user", handle, 0, NULL},
     {"GET", "/healthz", handle, ROUTE_ADMIN, NULL},
+    {"GET", "/metrics", handle, ROUTE_ADMIN | ROUTE_HIDDEN, NULL},
     {NULL, NULL, NULL, 0, NULL},
 };
 
@@ -84,6 +85,9 @@ static void test_admin_listener(void **state)
     assert_non_null(match("GET", "/healthz", true).route);
     assert_non_null(match("GET", "/healthz", false).route);
     assert_false(match("GET", "/rooms", true).path_known);
+    assert_non_null(match("GET", "/metrics", true).route);
+    assert_false(match("GET", "/metrics", false).path_known);
+    assert_false(match("OPTIONS", "/metrics", false).path_known);
 }
 
 int main(void)
