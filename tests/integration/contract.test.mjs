@@ -28,7 +28,7 @@ const operations = Object.entries(openapi.paths).flatMap(([path, item]) =>
 
 // ---- The tables of the code
 
-// Rows of the router's table: {name, flags, params}, with params null where the query is not looked at.
+// Rows of the router's table, less those of the admin listener alone (docs/operations.md has these): {name, flags, params}, with params null where the query is not looked at.
 function routes() {
     const text = read('http/http.c');
     const lists = Object.fromEntries([...text.matchAll(/const (\w+)\[\] = \{([^}]*)NULL\};/g)].map(([, name, words]) =>
@@ -40,7 +40,7 @@ function routes() {
         name: `${method} ${pattern.replace(/:(\w+)/g, '{$1}')}`,
         flags: flags.split('|').map((flag) => flag.trim()),
         params: params === 'NULL' ? null : lists[params],
-    }));
+    })).filter(({ flags }) => !flags.includes('ROUTE_HIDDEN'));
 }
 
 // Topics of the shapes in core/topic.c, less those between broker and service, as templates below the prefix.
