@@ -42,8 +42,9 @@ test('mosquitto_sub sees what mosquitto_pub sends, and what it sends reaches the
 
         const spy = run('mosquitto_sub', mallory, ['-d', '-t', `chat/v1/rooms/${room}/messages`]);
         await spy.lines.find((l) => /denied|All subscription requests were denied|128/i.test(l));
-        spy.child.kill();
-        for (const { child } of [listening, acks]) child.kill();
+        // Not SIGTERM: mosquitto_sub then says goodbye, and tries forever if the broker ends meanwhile.
+        for (const { child } of [listening, acks, spy]) child.kill('SIGKILL');
+        await Promise.all([listening, acks, spy].map((client) => client.ended));
         await socket.close();
     } finally {
         await stack.stop();
