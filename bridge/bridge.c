@@ -27,7 +27,7 @@ struct bridge {
 static void on_root_connect(void *self, struct socket *socket, struct slice auth, const char *authorization)
 {
     (void)self, (void)auth, (void)authorization;
-    socket_accept(socket);
+    socket_accept(socket, NULL);
 }
 
 static void on_root_event(void *self, struct socket *socket, const struct event *event)

@@ -47,7 +47,7 @@ static void on_connect(void *self, struct socket *socket, struct slice auth, con
     s->expires_at_s = token.expires_at_s;
     socket_set_holder(socket, s);
     deadlines_set(calls->deadlines, &s->deadline, identity_left_ms(&calls->ports, s->expires_at_s));
-    socket_accept(socket);
+    socket_accept(socket, NULL);
 }
 
 static void on_event(void *self, struct socket *socket, const struct event *event)

@@ -105,7 +105,7 @@ static void accept_socket(struct chat_socket *s)
 
     s->accepted = true;
     deadlines_set(chat->deadlines, &s->deadline, identity_left_ms(&chat->ports, s->expires_at_s));
-    socket_accept(s->socket);
+    socket_accept(s->socket, NULL);
 }
 
 static void on_ready(void *self, struct person *person)

@@ -24,7 +24,7 @@ struct arrival {
     struct engine *engine; /* NULL: it went meanwhile */
     struct arrival *next, *previous;
     char id[SESSION_ID_SIZE];
-    bool has_id;
+    bool has_id, base64;
     char *address, *authorization;
 };
 
@@ -41,6 +41,11 @@ static struct slice parameter(const char *query, const char *name)
         query += length + (query[length] == '&');
     }
     return (struct slice){NULL, 0};
+}
+
+static bool wants_base64(const struct request *request)
+{
+    return parameter(request->query, "b64").size > 0;
 }
 
 /* ---- Life. ---- */
@@ -266,11 +271,11 @@ static void on_stream(void *context, struct stream *stream)
         if (a->has_id)
             s = find(e, a->id, SESSION_ID_SIZE);
         if (s != NULL)
-            session_on_stream(s, stream);
+            session_on_stream(s, stream, a->base64);
         else if (a->has_id)
             stream->ops->abort(stream);
         else
-            session_open(e, stream, &(struct handshake){a->address, a->authorization});
+            session_open(e, stream, &(struct handshake){a->address, a->authorization, a->base64});
     } else if (stream != NULL) {
         stream->ops->abort(stream);
     }
@@ -293,6 +298,7 @@ static void upgrade(struct engine *e, struct request *request, const struct sess
     }
     a = mem_zalloc(1, sizeof *a);
     a->engine = e;
+    a->base64 = wants_base64(request);
     if (session != NULL) {
         a->has_id = true;
         memcpy(a->id, session->id, SESSION_ID_SIZE);
@@ -309,7 +315,8 @@ static void upgrade(struct engine *e, struct request *request, const struct sess
 
 static void open_polling(struct engine *e, struct request *request)
 {
-    struct handshake handshake = {request->address, request->header(request, "Authorization")};
+    struct handshake handshake = {request->address, request->header(request, "Authorization"),
+                                  wants_base64(request)};
     struct session *s = session_open(e, NULL, &handshake);
 
     if (s == NULL)

@@ -43,6 +43,7 @@ struct engine_options {
 struct handshake {
     const char *address;
     const char *authorization; /* the header; NULL when there was none */
+    bool base64;               /* the client can't take binary frames: `b64` in the query */
 };
 
 struct engine_handlers {

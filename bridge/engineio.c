@@ -75,6 +75,15 @@ static void base64_encode(struct buf *out, const char *bytes, size_t size)
     }
 }
 
+bool engineio_parse_text(const char *text, size_t size, struct buf *scratch, struct engineio_packet *out)
+{
+    if (size == 0 || *text != 'b')
+        return engineio_parse(false, text, size, out);
+    buf_reserve(scratch, 1);
+    return base64_decode(scratch, text + 1, size - 1) &&
+           engineio_parse(true, scratch->data, scratch->size, out);
+}
+
 void engineio_batch_open(struct engineio_batch *batch, const char *bytes, size_t size)
 {
     *batch = (struct engineio_batch){.at = size > 0 ? bytes : NULL, .end = bytes + size};
@@ -93,14 +102,8 @@ int engineio_batch_next(struct engineio_batch *batch, struct engineio_packet *ou
         stop = batch->end;
         batch->at = NULL;
     }
-    if (stop > start && *start == 'b') {
-        buf_clear(&batch->scratch);
-        buf_reserve(&batch->scratch, 1);
-        if (!base64_decode(&batch->scratch, start + 1, (size_t)(stop - start - 1)))
-            return -1;
-        return engineio_parse(true, batch->scratch.data, batch->scratch.size, out) ? 1 : -1;
-    }
-    return engineio_parse(false, start, (size_t)(stop - start), out) ? 1 : -1;
+    buf_clear(&batch->scratch);
+    return engineio_parse_text(start, (size_t)(stop - start), &batch->scratch, out) ? 1 : -1;
 }
 
 void engineio_batch_close(struct engineio_batch *batch)

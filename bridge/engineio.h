@@ -35,6 +35,9 @@ struct engineio_packet {
 
 /* A packet alone, as in a WebSocket frame. False when the text is none. */
 bool engineio_parse(bool binary, const char *bytes, size_t size, struct engineio_packet *out);
+/* The same for text that may also be `b` and base64, of a client that can't send binary frames; what it
+ * stands for is put into `scratch`, empty before. */
+bool engineio_parse_text(const char *text, size_t size, struct buf *scratch, struct engineio_packet *out);
 
 struct engineio_batch {
     const char *at, *end; /* what is left; at NULL: finished */

@@ -155,6 +155,25 @@ void session_turn(void *context)
     }
 }
 
+/* Writes a frame made by websocket_frame, its bytes as base64 to a client that can't take them. */
+static void write_frame(struct session *s, struct shared *frame)
+{
+    struct buf text = {0};
+    struct shared *as_text;
+    const char *bytes;
+    size_t size;
+
+    if (!s->base64 || websocket_payload(frame, &bytes, &size) != WEBSOCKET_BINARY) {
+        s->stream->ops->write(s->stream, frame);
+        return;
+    }
+    engineio_batch_put(&text, true, bytes, size);
+    as_text = websocket_frame(WEBSOCKET_TEXT, text.data, text.size);
+    s->stream->ops->write(s->stream, as_text);
+    shared_drop(as_text);
+    buf_finish(&text);
+}
+
 void session_send(struct session *s, struct shared *frame)
 {
     struct polling *p = s->polling;
@@ -162,7 +181,7 @@ void session_send(struct session *s, struct shared *frame)
     if (s->closed || s->over)
         return;
     if (s->transport == TRANSPORT_WEBSOCKET) {
-        s->stream->ops->write(s->stream, frame);
+        write_frame(s, frame);
         s->over = s->stream->unsent_bytes > s->engine->options.unsent_max;
     } else {
         if (p->count == p->capacity) {
@@ -232,7 +251,7 @@ static void upgrade_done(struct session *s)
     if (p->poll != NULL)
         answer_poll(s, "6", 1);
     for (size_t i = 0; i < p->count; i++)
-        s->stream->ops->write(s->stream, p->waiting[i]);
+        write_frame(s, p->waiting[i]);
     polling_free(s);
 }
 
@@ -319,6 +338,7 @@ struct session *session_open(struct engine *e, struct stream *stream, const stru
     struct shared *frame;
 
     s->engine = e;
+    s->base64 = handshake->base64;
     session_make_id(s->id);
     if (stream != NULL) {
         s->transport = TRANSPORT_WEBSOCKET;
@@ -453,10 +473,28 @@ static bool on_upgrade_packet(struct session *s, const struct engineio_packet *p
     return false;
 }
 
+/* A text or binary frame. False when the session or its stream has ended. */
+static bool on_message_frame(struct session *s, bool binary, const char *bytes, size_t size)
+{
+    struct engineio_packet packet;
+    struct buf scratch = {0};
+    bool good = binary ? engineio_parse(true, bytes, size, &packet)
+                       : engineio_parse_text(bytes, size, &scratch, &packet);
+
+    if (good) {
+        good = s->transport == TRANSPORT_WEBSOCKET ? on_packet(s, &packet) : on_upgrade_packet(s, &packet);
+    } else if (s->transport == TRANSPORT_WEBSOCKET) {
+        session_end(s, SESSION_PARSE_ERROR);
+    } else {
+        upgrade_failed(s, WEBSOCKET_NORMAL);
+    }
+    buf_finish(&scratch);
+    return good;
+}
+
 static bool on_frame(void *context, enum websocket_opcode opcode, const char *bytes, size_t size)
 {
     struct session *s = context;
-    struct engineio_packet packet;
 
     if (opcode == WEBSOCKET_PING) {
         struct shared *pong = websocket_frame(WEBSOCKET_PONG, bytes, size);
@@ -477,14 +515,7 @@ static bool on_frame(void *context, enum websocket_opcode opcode, const char *by
             upgrade_failed(s, WEBSOCKET_NORMAL);
         return false;
     }
-    if (!engineio_parse(opcode == WEBSOCKET_BINARY, bytes, size, &packet)) {
-        if (s->transport == TRANSPORT_WEBSOCKET)
-            session_end(s, SESSION_PARSE_ERROR);
-        else
-            upgrade_failed(s, WEBSOCKET_NORMAL);
-        return false;
-    }
-    return s->transport == TRANSPORT_WEBSOCKET ? on_packet(s, &packet) : on_upgrade_packet(s, &packet);
+    return on_message_frame(s, opcode == WEBSOCKET_BINARY, bytes, size);
 }
 
 static void on_data(struct stream *stream, const uint8_t *bytes, size_t size)
@@ -525,7 +556,7 @@ static void on_closed(struct stream *stream)
         upgrade_failed(s, 0);
 }
 
-void session_on_stream(struct session *s, struct stream *stream)
+void session_on_stream(struct session *s, struct stream *stream, bool base64)
 {
     if (s->transport != TRANSPORT_POLLING) {
         struct shared *frame = websocket_close_frame(WEBSOCKET_NORMAL);
@@ -536,6 +567,7 @@ void session_on_stream(struct session *s, struct stream *stream)
         return;
     }
     s->transport = TRANSPORT_UPGRADING;
+    s->base64 = base64;
     take_stream(s, stream);
     deadlines_set(s->engine->upgrades, &s->polling->upgrade, s->engine->options.upgrade_timeout_ms);
 }

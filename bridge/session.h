@@ -45,6 +45,7 @@ struct session {
     char id[SESSION_ID_SIZE];
     uint8_t transport;
     bool awaits_pong, in_turn, over, closed;
+    bool base64;  /* binary messages go to the stream as text */
     uint8_t busy; /* calls that still use it: it is freed after the last */
 };
 
@@ -83,8 +84,8 @@ struct shared *session_open_frame(const struct session *session);
 
 void session_on_poll(struct session *session, struct request *request);
 void session_on_post(struct session *session, struct request *request);
-/* A stream to upgrade to. */
-void session_on_stream(struct session *session, struct stream *stream);
+/* A stream to upgrade to; base64 as in struct handshake. */
+void session_on_stream(struct session *session, struct stream *stream, bool base64);
 
 void session_end(struct session *session, enum session_end end);
 void session_turn(void *engine); /* the engine's timer */

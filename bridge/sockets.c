@@ -10,6 +10,8 @@
 
 #define NAMESPACES_MAX 8
 
+_Static_assert(SOCKET_ID_SIZE == SESSION_ID_SIZE, "a socket's id is made like a session's");
+
 struct nsp {
     const char *name;
     struct nsp_handlers handlers;
@@ -205,7 +207,7 @@ static void end_socket(struct socket *s, enum session_end end)
         await_connect(c);
 }
 
-void socket_accept(struct socket *s)
+void socket_accept(struct socket *s, char *id_out)
 {
     char id[SESSION_ID_SIZE], text[SESSION_ID_SIZE + 16];
     int size;
@@ -215,6 +217,8 @@ void socket_accept(struct socket *s)
     if (!s->nsp->handlers.anonymous)
         deadlines_clear(s->client->sockets->deadlines, &s->client->connect);
     session_make_id(id);
+    if (id_out != NULL)
+        memcpy(id_out, id, sizeof id);
     size = snprintf(text, sizeof text, "{\"sid\":\"%.*s\"}", SESSION_ID_SIZE, id);
     send_packet(s,
                 packet_frame(SOCKETIO_CONNECT, 0, s->nsp->name, (struct slice){NULL, 0}, NULL,

@@ -14,6 +14,8 @@
 #include "bridge/engine.h"
 #include "bridge/socketio.h"
 
+#define SOCKET_ID_SIZE 20
+
 struct sockets;
 struct socket;
 
@@ -53,7 +55,8 @@ void sockets_add(struct sockets *sockets, const char *name, const struct nsp_han
 void sockets_request(struct sockets *sockets, struct request *request);
 const struct engine_stats *sockets_stats(const struct sockets *sockets);
 
-void socket_accept(struct socket *socket);
+/* id_out: NULL, or room for the SOCKET_ID_SIZE characters of the id that the client is told. */
+void socket_accept(struct socket *socket, char *id_out);
 /* Answers CONNECT_ERROR with `json`, an object with `message` and, if any, `data`. The socket is gone,
  * without on_disconnect. */
 void socket_refuse(struct socket *socket, const char *json);

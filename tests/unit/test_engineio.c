@@ -28,6 +28,26 @@ static void test_packets(void **state)
     assert_false(engineio_parse(false, "abc", 3, &p));
 }
 
+static void test_text_packets(void **state)
+{
+    struct engineio_packet p;
+    struct buf scratch = {0};
+
+    (void)state;
+    assert_true(engineio_parse_text("4b", 2, &scratch, &p));
+    assert_false(p.binary);
+    assert_true(engineio_parse_text("bAQI=", 5, &scratch, &p));
+    assert_true(p.binary);
+    assert_int_equal(p.size, 2);
+    assert_memory_equal(p.data, "\x01\x02", 2);
+    buf_clear(&scratch);
+    assert_true(engineio_parse_text("b", 1, &scratch, &p));
+    assert_int_equal(p.size, 0);
+    assert_false(engineio_parse_text("bA", 2, &scratch, &p));
+    assert_false(engineio_parse_text("", 0, &scratch, &p));
+    buf_finish(&scratch);
+}
+
 /* A batch and what it holds: packets as type and data, parted by `|`; "!" at the end: malformed. */
 static const struct {
     const char *batch, *packets;
@@ -114,7 +134,8 @@ static void test_binary_comes_back(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_packets), cmocka_unit_test(test_batches),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_packets), cmocka_unit_test(test_text_packets),
+                                       cmocka_unit_test(test_batches),
                                        cmocka_unit_test(test_binary_comes_back)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

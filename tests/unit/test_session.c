@@ -583,6 +583,42 @@ static void test_admission(void **state)
     engine_destroy(&limited);
 }
 
+/* Binary as `b` and base64 in text frames: always understood, and spoken to who asks for it. */
+static void test_base64_frames(void **state)
+{
+    struct world *w = *state;
+    struct fake_stream *s = open_websocket(w);
+    char query[180];
+
+    fake_say_text(s, "bAQI=");
+    assert_string_equal(fake_heard(s), "<2>\x01\x02\n");
+    fake_say_text(s, "b?");
+    assert_true(s->closed);
+    assert_int_equal(w->end, SESSION_PARSE_ERROR);
+    fake_stream_free(s);
+
+    s = open_stream(w, "EIO=4&transport=websocket&b64=1");
+    fake_heard(s);
+    fake_say(s, WEBSOCKET_BINARY, "\x01\x02", 2);
+    fake_say_text(s, "bAQI=");
+    fake_say_text(s, "4text");
+    assert_string_equal(fake_heard(s), "bAQI=\nbAQI=\n4text\n");
+    fake_say_text(s, "1");
+    fake_stream_free(s);
+
+    /* As the stream of an upgrade asks: the poll before it may have asked otherwise. */
+    open_polling(w);
+    snprintf(query, sizeof query, "EIO=4&transport=websocket&b64=1&%s", strstr(w->query, "sid="));
+    s = open_stream(w, query);
+    fake_say_text(s, "2probe");
+    expect_status(w, "POST", w->query, "bAwQ=", 200, "ok");
+    fake_say_text(s, "5");
+    fake_say_text(s, "bAQI=");
+    assert_string_equal(fake_heard(s), "3probe\nbAwQ=\nbAQI=\n");
+    fake_say_text(s, "1");
+    fake_stream_free(s);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -595,7 +631,7 @@ int main(void)
                                        TEST(test_heartbeat),      TEST(test_upgrade),
                                        TEST(test_failed_upgrade), TEST(test_slow_readers),
                                        TEST(test_cors),           TEST(test_shutdown),
-                                       TEST(test_admission)};
+                                       TEST(test_admission),      TEST(test_base64_frames)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,7 @@ static void on_connect(void *self, struct socket *socket, struct slice auth, con
     w->socket = socket;
     if (w->later)
         return;
-    socket_accept(socket);
+    socket_accept(socket, NULL);
     socket_emit(socket, "auth", auth);
 }
 
