@@ -4,6 +4,7 @@
 #include "bridge/chat_socket.h"
 #include "bridge/identity.h"
 #include "bridge/websocket.h"
+#include "core/access.h"
 #include "core/config.h"
 #include "core/log.h"
 
@@ -39,14 +40,21 @@ static struct shared *message_frame(const struct uuid *room, const char *json, s
     return frame;
 }
 
-void chat_deliver(struct chat *chat, struct room *room, int64_t seq, struct shared *frame)
+void chat_deliver(struct chat *chat, struct room *room, int64_t about, int64_t place, struct shared *frame)
 {
+    const struct members *members = chat->ports.members;
+    const struct uuid *id = room_id(room);
+    bool to_all = access_reaches_all(id, members);
     const struct person_link *persons;
     size_t count = room_persons(room, &persons);
 
     for (size_t i = 0; i < count; i++) {
-        for (struct chat_socket *s = persons[i].person->sockets; s != NULL; s = s->next) {
-            if (!s->accepted || (s->joins != NULL && join_keeps(s, room_id(room), seq, frame)))
+        const struct person *person = persons[i].person;
+
+        if (!to_all && !access_message(person->name, person->name_size, id, about, members).allowed)
+            continue;
+        for (struct chat_socket *s = person->sockets; s != NULL; s = s->next) {
+            if (!s->accepted || (s->joins != NULL && join_keeps(s, id, place, frame)))
                 continue;
             socket_send(s->socket, frame);
             chat->stats.delivered++;
@@ -58,7 +66,7 @@ static void on_message(void *self, struct room *room, int64_t seq, const char *j
 {
     struct shared *frame = message_frame(room_id(room), json, size);
 
-    chat_deliver(self, room, seq, frame);
+    chat_deliver(self, room, seq, seq, frame);
     shared_drop(frame);
 }
 

@@ -42,11 +42,13 @@ static struct shared *frame_of(const char *name, const struct buf *data)
     return socket_event_frame("/chat", name, (struct slice){data->data, data->size});
 }
 
-static void send_to_room(struct chat *chat, struct room *room, const char *name, const struct buf *data)
+/* To whoever sees the message `about`; CHAT_ALWAYS: to all. */
+static void send_to_room(struct chat *chat, struct room *room, int64_t about, const char *name,
+                         const struct buf *data)
 {
     struct shared *frame = frame_of(name, data);
 
-    chat_deliver(chat, room, CHAT_ALWAYS, frame);
+    chat_deliver(chat, room, about, CHAT_ALWAYS, frame);
     shared_drop(frame);
 }
 
@@ -67,7 +69,7 @@ static void tell_read(struct chat *chat, const struct uuid *id, const char *user
                room_text, user, message_id, (long long)seq);
     json_put_text(&data, at);
     buf_put_byte(&data, '}');
-    send_to_room(chat, room, "message_read", &data);
+    send_to_room(chat, room, CHAT_ALWAYS, "message_read", &data);
     buf_finish(&data);
 }
 
@@ -175,7 +177,7 @@ static void on_changed_message(struct chat *chat, struct room *room, const struc
     buf_put_text(&data, ",\"message\":");
     buf_put(&data, json, size);
     buf_put_byte(&data, '}');
-    send_to_room(chat, room, deleted ? "message_deleted" : "message_updated", &data);
+    send_to_room(chat, room, seq, deleted ? "message_deleted" : "message_updated", &data);
     buf_finish(&data);
 }
 

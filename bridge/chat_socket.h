@@ -54,10 +54,13 @@ struct chat {
 
 /* ---- chat.c ---- */
 
-#define CHAT_ALWAYS INT64_MAX /* a frame that one who catches up gets behind its answer in any case */
+/* For `about`: whoever is in the room; for `place`: one who catches up gets it behind its answer in any case.
+ */
+#define CHAT_ALWAYS INT64_MAX
 
-/* The frame to every socket of the room; of a message, those who catch up get it by its seq. */
-void chat_deliver(struct chat *chat, struct room *room, int64_t seq, struct shared *frame);
+/* The frame to every socket of the room whose user sees the message `about`. `place`: of a new message its
+ * seq, by which those who catch up get it. */
+void chat_deliver(struct chat *chat, struct room *room, int64_t about, int64_t place, struct shared *frame);
 
 /* A socket that has joined a room hears who types in it. */
 void chat_open_room(struct chat_socket *s, const struct uuid *room);

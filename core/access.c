@@ -160,6 +160,20 @@ struct verdict access_topic(const struct subject *who, enum access access, const
                                   : judge_read(who, topic, members, row->reads);
 }
 
+struct verdict access_message(const char *user, size_t user_size, const struct uuid *room, int64_t seq,
+                              const struct members *members)
+{
+    if (members_sees(members, room, user, user_size, seq))
+        return allow(RULE_MEMBER);
+    bool in = members_role(members, room, user, user_size, NULL) != MEMBER_NONE;
+    return deny(in ? RULE_HISTORY : RULE_NOT_MEMBER);
+}
+
+bool access_reaches_all(const struct uuid *room, const struct members *members)
+{
+    return !members_room_limited(members, room);
+}
+
 /* ---- Rooms: the matrix of contract.md 3a ---- */
 
 /* Sets of member roles. */
@@ -269,6 +283,8 @@ static const struct rule_words rules[] = {
     [RULE_CALL] = {"call", "Calls are not served by this broker.", "No right would change it."},
     [RULE_MATRIX] = {"matrix", "The table of rooms and roles decided.",
                      "Another role in the room, or another type of room, would change it."},
+    [RULE_HISTORY] = {"history", "The message is older than the part of the history that the member sees.",
+                      "Who is added while the room's historyFrom is start sees all of it."},
 };
 
 _Static_assert(sizeof(rules) / sizeof(rules[0]) == RULE_COUNT, "words for each rule");

@@ -36,6 +36,7 @@ enum rule {
     RULE_STALE,    /* the membership mirror is too old for new grants */
     RULE_CALL,     /* calls: not served yet by this broker */
     RULE_MATRIX,   /* contract 3a: the table of rooms and roles */
+    RULE_HISTORY,  /* a member whose history begins behind the message */
     RULE_COUNT
 };
 
@@ -59,6 +60,12 @@ struct subject {
  * subscription to their own signals; all else there is refused with RULE_CALL. */
 struct verdict access_topic(const struct subject *who, enum access access, const struct topic *topic,
                             const struct members *members, bool stale);
+
+/* May the user hear of the message of the room with that seq, new, edited or deleted? Asked for each message
+ * beside the topic's verdict; a room where access_reaches_all is true needs not ask. */
+struct verdict access_message(const char *user, size_t user_size, const struct uuid *room, int64_t seq,
+                              const struct members *members);
+bool access_reaches_all(const struct uuid *room, const struct members *members);
 
 /* Operations on a room (contract.md 3a). */
 enum operation {

@@ -30,7 +30,7 @@
 #define CHANGES_MAX      10000 /* in one batch; more come with the next, at once */
 #define LOAD_TIMEOUT_NS  INT64_C(60000000000)
 #define COPY_HEADER_SIZE 19 /* signature, flags, length of the extension */
-#define COPY_FIELDS      4
+#define COPY_FIELDS      5
 #define CHANGES_MAX_TEXT "10000"
 
 struct memberlog {
@@ -85,14 +85,18 @@ static int add_copied(struct memberlog_batch *b, const char *row, size_t size, s
         at = fields[i] + sizes[i];
     }
     char type[16] = "", role[16] = "";
-    if (sizes[0] != sizeof(struct uuid) || sizes[1] >= sizeof(type) || sizes[3] >= sizeof(role)) {
+    uint64_t history;
+    if (sizes[0] != sizeof(struct uuid) || sizes[1] >= sizeof(type) || sizes[3] >= sizeof(role) ||
+        sizes[4] != sizeof(history)) {
         return malformed(e);
     }
     struct uuid room;
+    memcpy(&history, fields[4], sizeof(history));
     memcpy(&room, fields[0], sizeof(room));
     memcpy(type, fields[1], sizes[1]);
     memcpy(role, fields[3], sizes[3]);
-    return batch_add(b, &room, type, fields[2], sizes[2], role) ? 0 : malformed(e);
+    bool good = batch_add(b, &room, type, fields[2], sizes[2], role, (int64_t)be64toh(history));
+    return good ? 0 : malformed(e);
 }
 
 static int add_row(struct memberlog_batch *b, const char *row, size_t size, bool first, struct error *e)
@@ -167,8 +171,9 @@ static int copy_end(struct memberlog *log, struct error *e)
 static int copy_all(struct memberlog *log, struct memberlog_batch *b, struct error *e)
 {
     bool timed_out;
-    if (PQsendQuery(log->conn, "copy (select p.room_id, r.type, p.user_id, p.role from chat_participants p "
-                               "join chat_rooms r on r.id = p.room_id) to stdout (format binary)") != 1) {
+    if (PQsendQuery(log->conn, "copy (select p.room_id, r.type, p.user_id, p.role, p.history_seq "
+                               "from chat_participants p join chat_rooms r on r.id = p.room_id) "
+                               "to stdout (format binary)") != 1) {
         return db_error(log->conn, NULL, e);
     }
     PGresult *r = db_result(log->conn, clock_mono_ns() + LOAD_TIMEOUT_NS, &timed_out);
@@ -207,7 +212,15 @@ static int load(struct memberlog *log, struct memberlog_batch **out, struct erro
 
 /* ---- Reading what is new. ---- */
 
-enum change_column { CHANGE_HEAD, CHANGE_VERSION, CHANGE_ROOM, CHANGE_TYPE, CHANGE_USER, CHANGE_ROLE };
+enum change_column {
+    CHANGE_HEAD,
+    CHANGE_VERSION,
+    CHANGE_ROOM,
+    CHANGE_TYPE,
+    CHANGE_USER,
+    CHANGE_ROLE,
+    CHANGE_HISTORY
+};
 
 static int add_change(struct memberlog_batch *b, const PGresult *r, int row, struct error *e)
 {
@@ -218,7 +231,8 @@ static int add_change(struct memberlog_batch *b, const PGresult *r, int row, str
     const char *role = PQgetisnull(r, row, CHANGE_ROLE) ? NULL : PQgetvalue(r, row, CHANGE_ROLE);
     b->version = strtoll(PQgetvalue(r, row, CHANGE_VERSION), NULL, 10);
     return batch_add(b, &room, PQgetvalue(r, row, CHANGE_TYPE), PQgetvalue(r, row, CHANGE_USER),
-                     (size_t)PQgetlength(r, row, CHANGE_USER), role)
+                     (size_t)PQgetlength(r, row, CHANGE_USER), role,
+                     strtoll(PQgetvalue(r, row, CHANGE_HISTORY), NULL, 10))
                ? 0
                : malformed(e);
 }
@@ -243,7 +257,8 @@ static int read_changes(struct memberlog *log, struct memberlog_batch **out, str
     struct memberlog_batch *b = batch_create(false);
     b->version = log->version;
     PGresult *r = db_exec(log->conn,
-                          "select h.version, l.version, l.room_id, l.room_type, l.user_id, l.role "
+                          "select h.version, l.version, l.room_id, l.room_type, l.user_id, l.role, "
+                          "l.history_seq "
                           "from chat_membership_head h left join lateral (select * from chat_membership_log "
                           "where version > $1::bigint order by version limit " CHANGES_MAX_TEXT ") l on true "
                           "order by l.version",

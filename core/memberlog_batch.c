@@ -9,6 +9,7 @@
 
 struct record {
     struct uuid room;
+    int64_t history_seq;
     uint8_t type, role, user_size;
 };
 
@@ -32,7 +33,7 @@ void memberlog_batch_destroy(struct memberlog_batch **batch)
 }
 
 bool batch_add(struct memberlog_batch *b, const struct uuid *room, const char *type, const char *user,
-               size_t user_size, const char *role)
+               size_t user_size, const char *role, int64_t history_seq)
 {
     enum room_type room_type;
     enum member_role member_role = MEMBER_NONE;
@@ -43,9 +44,13 @@ bool batch_add(struct memberlog_batch *b, const struct uuid *room, const char *t
     b->count++;
     if (b->loaded != NULL) {
         members_apply(b->loaded, room, room_type, user, user_size, member_role);
+        if (history_seq > 0) {
+            members_set_history(b->loaded, room, user, user_size, history_seq);
+        }
         return true;
     }
     struct record r = {.room = *room,
+                       .history_seq = history_seq,
                        .type = (uint8_t)room_type,
                        .role = (uint8_t)member_role,
                        .user_size = (uint8_t)user_size};
@@ -77,6 +82,7 @@ static void apply_changes(const struct memberlog_batch *batch, struct members *m
             on_change(context, &r.room, (enum room_type)r.type, user, r.user_size, (enum member_role)r.role);
         }
         members_apply(members, &r.room, (enum room_type)r.type, user, r.user_size, (enum member_role)r.role);
+        members_set_history(members, &r.room, user, r.user_size, r.history_seq);
     }
 }
 

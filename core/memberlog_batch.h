@@ -33,8 +33,9 @@ struct batch_event {
 
 struct memberlog_batch *batch_create(bool reset);
 
-/* One membership: a change, or of a reset one that there is (role not NULL). False when it is malformed. */
+/* One membership: a change, or of a reset one that there is (role not NULL). history_seq: see
+ * members_set_history. False when it is malformed. */
 bool batch_add(struct memberlog_batch *b, const struct uuid *room, const char *type, const char *user,
-               size_t user_size, const char *role);
+               size_t user_size, const char *role, int64_t history_seq);
 
 #endif

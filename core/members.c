@@ -26,7 +26,8 @@ struct room {
     struct uuid id;
     uint32_t first; /* pair */
     uint32_t count;
-    uint32_t type; /* enum room_type */
+    uint16_t type;    /* enum room_type */
+    uint16_t limited; /* somebody in it has, or had, a limited history */
 };
 
 struct pair {
@@ -34,6 +35,12 @@ struct pair {
     uint32_t user_role; /* user << ROLE_BITS | role */
     uint32_t room_next, room_previous;
     uint32_t user_next, user_previous;
+};
+
+/* Of a member whose history is limited. */
+struct limit {
+    uint32_t pair;
+    int64_t history_seq;
 };
 
 struct index {
@@ -53,10 +60,11 @@ struct index {
 #define CAPACITY_MIN 64U
 
 struct members {
-    struct index user_index, room_index, pair_index;
+    struct index user_index, room_index, pair_index, limit_index;
     struct user *users;
     struct room *rooms;
     struct pair *pairs;
+    struct limit *limits;
     char *arena;
     uint32_t arena_blocks, arena_capacity; /* block 0 is nobody's */
     uint32_t arena_free[BLOCKS_MAX + 1];
@@ -111,6 +119,8 @@ static uint64_t entry_hash(const struct members *m, const struct index *x, uint3
         return hash_pair(m->pairs[entry].room, pair_user(&m->pairs[entry]));
     if (x == &m->room_index)
         return uuid_hash(&m->rooms[entry].id);
+    if (x == &m->limit_index)
+        return hash_pair(0, m->limits[entry].pair);
     return bytes_hash(user_text(m, entry), m->users[entry].size);
 }
 
@@ -218,6 +228,17 @@ static uint32_t find_pair(const struct members *m, uint32_t room, uint32_t user)
     return at;
 }
 
+static uint32_t find_limit(const struct members *m, uint32_t pair)
+{
+    const struct index *x = &m->limit_index;
+    if (x->count == 0)
+        return 0;
+    uint32_t at = x->heads[bucket_of(x, hash_pair(0, pair))];
+    while (at != 0 && m->limits[at].pair != pair)
+        at = x->next[at];
+    return at;
+}
+
 static uint32_t blocks_for(size_t size)
 {
     return (uint32_t)((size + 1 + BLOCK - 1) / BLOCK);
@@ -320,8 +341,16 @@ static void leave_user(struct members *m, const struct pair *pair)
     }
 }
 
+static void drop_limit(struct members *m, uint32_t pair)
+{
+    uint32_t entry = find_limit(m, pair);
+    if (entry != 0)
+        drop_entry(m, &m->limit_index, entry);
+}
+
 static void drop_pair(struct members *m, uint32_t entry)
 {
+    drop_limit(m, entry);
     drop_entry(m, &m->pair_index, entry);
     leave_room(m, &m->pairs[entry]);
     leave_user(m, &m->pairs[entry]);
@@ -334,9 +363,11 @@ static void start_empty(struct members *m)
     index_init(&m->user_index);
     index_init(&m->room_index);
     index_init(&m->pair_index);
+    index_init(&m->limit_index);
     m->users = NULL;
     m->rooms = NULL;
     m->pairs = NULL;
+    m->limits = NULL;
     m->arena = NULL;
     m->arena_blocks = 1;
     m->arena_capacity = 0;
@@ -348,9 +379,11 @@ static void free_all(struct members *m)
     index_finish(&m->user_index);
     index_finish(&m->room_index);
     index_finish(&m->pair_index);
+    index_finish(&m->limit_index);
     free(m->users);
     free(m->rooms);
     free(m->pairs);
+    free(m->limits);
     free(m->arena);
 }
 
@@ -401,7 +434,40 @@ void members_apply(struct members *m, const struct uuid *room, enum room_type ty
         u = intern_user(m, user, user_size);
         add_pair(m, r, u, role);
     }
-    m->rooms[r].type = type;
+    m->rooms[r].type = (uint16_t)type;
+}
+
+void members_set_history(struct members *m, const struct uuid *room, const char *user, size_t user_size,
+                         int64_t history_seq)
+{
+    uint32_t r = find_room(m, room);
+    uint32_t pair = r != 0 ? find_pair(m, r, find_user(m, user, user_size)) : 0;
+    if (pair == 0)
+        return;
+    drop_limit(m, pair);
+    if (history_seq <= 0)
+        return;
+    uint32_t entry = take_entry(&m->limit_index, (void **)&m->limits, sizeof(*m->limits));
+    m->limits[entry] = (struct limit){.pair = pair, .history_seq = history_seq};
+    link_entry(m, &m->limit_index, entry, hash_pair(0, pair));
+    m->rooms[r].limited = true;
+}
+
+bool members_sees(const struct members *m, const struct uuid *room, const char *user, size_t user_size,
+                  int64_t seq)
+{
+    uint32_t r = find_room(m, room);
+    uint32_t pair = r != 0 ? find_pair(m, r, find_user(m, user, user_size)) : 0;
+    if (pair == 0)
+        return false;
+    uint32_t limit = find_limit(m, pair);
+    return limit == 0 || seq > m->limits[limit].history_seq;
+}
+
+bool members_room_limited(const struct members *m, const struct uuid *room)
+{
+    uint32_t r = m->limit_index.count > 0 ? find_room(m, room) : 0;
+    return r != 0 && m->rooms[r].limited != 0;
 }
 
 enum member_role members_role(const struct members *m, const struct uuid *room, const char *user,
@@ -486,7 +552,7 @@ size_t members_bytes(const struct members *m)
 {
     return sizeof(*m) + index_bytes(&m->user_index, sizeof(*m->users)) +
            index_bytes(&m->room_index, sizeof(*m->rooms)) + index_bytes(&m->pair_index, sizeof(*m->pairs)) +
-           (size_t)m->arena_capacity * BLOCK;
+           index_bytes(&m->limit_index, sizeof(*m->limits)) + (size_t)m->arena_capacity * BLOCK;
 }
 
 int64_t members_version(const struct members *m)
@@ -503,44 +569,4 @@ void members_set_version(struct members *m, int64_t version, int64_t now_ns)
 int64_t members_fresh_ns(const struct members *m)
 {
     return m->fresh_ns;
-}
-
-/* ---- Words ---- */
-
-static const char *const role_words[] = {
-    [MEMBER_NONE] = "none",   [MEMBER_MEMBER] = "member", [MEMBER_AGENT] = "agent",
-    [MEMBER_ADMIN] = "admin", [MEMBER_OWNER] = "owner",
-};
-
-static const char *const type_words[] = {
-    [ROOM_DIRECT] = "direct", [ROOM_GROUP] = "group", [ROOM_SUPPORT] = "support"};
-
-const char *member_role_name(enum member_role role)
-{
-    return role_words[role];
-}
-
-bool member_role_parse(const char *text, enum member_role *out)
-{
-    for (int role = MEMBER_MEMBER; role <= MEMBER_OWNER; role++)
-        if (strcmp(text, role_words[role]) == 0) {
-            *out = (enum member_role)role;
-            return true;
-        }
-    return false;
-}
-
-const char *room_type_name(enum room_type type)
-{
-    return type_words[type];
-}
-
-bool room_type_parse(const char *text, enum room_type *out)
-{
-    for (int type = ROOM_DIRECT; type <= ROOM_SUPPORT; type++)
-        if (strcmp(text, type_words[type]) == 0) {
-            *out = (enum room_type)type;
-            return true;
-        }
-    return false;
 }

@@ -11,13 +11,11 @@
 #define PARLOR_CORE_MEMBERS_H
 
 #include "core/ids.h"
+#include "core/roles.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum member_role { MEMBER_NONE = 0, MEMBER_MEMBER, MEMBER_AGENT, MEMBER_ADMIN, MEMBER_OWNER };
-enum room_type { ROOM_DIRECT = 1, ROOM_GROUP, ROOM_SUPPORT };
 
 struct members;
 
@@ -31,6 +29,17 @@ void members_apply(struct members *m, const struct uuid *room, enum room_type ty
 /* What user is in room; MEMBER_NONE for a stranger. *type_out (may be NULL) is set for a member. */
 enum member_role members_role(const struct members *m, const struct uuid *room, const char *user,
                               size_t user_size, enum room_type *type_out);
+
+/* The history of a member: it sees the room's messages past this seq. 0, from the start, is what it has until
+ * it is told otherwise; nothing happens when the user is not in the room. Few members have a limit: theirs
+ * are kept aside, and a room where nobody has one costs no look-up for it. */
+void members_set_history(struct members *m, const struct uuid *room, const char *user, size_t user_size,
+                         int64_t history_seq);
+/* Is the user in the room, and does its history reach that message? */
+bool members_sees(const struct members *m, const struct uuid *room, const char *user, size_t user_size,
+                  int64_t seq);
+/* False when everybody in the room sees all of it. */
+bool members_room_limited(const struct members *m, const struct uuid *room);
 
 /* True when the two users are in some room together; walks the shorter list. */
 bool members_share_room(const struct members *m, const char *a, size_t a_size, const char *b, size_t b_size);
@@ -55,10 +64,5 @@ size_t members_bytes(const struct members *m); /* memory it takes */
 int64_t members_version(const struct members *m);
 void members_set_version(struct members *m, int64_t version, int64_t now_ns);
 int64_t members_fresh_ns(const struct members *m);
-
-const char *member_role_name(enum member_role role); /* owner admin member agent */
-bool member_role_parse(const char *text, enum member_role *out);
-const char *room_type_name(enum room_type type);
-bool room_type_parse(const char *text, enum room_type *out);
 
 #endif

@@ -299,6 +299,21 @@ void message_print(struct buf *out, const struct message *m)
     buf_put_byte(out, '}');
 }
 
+bool message_read_seq(const char *json, size_t size, int64_t *seq_out)
+{
+    static const char name[] = "\",\"seq\":";
+    size_t at =
+        sizeof "{\"id\":\"" - 1 + UUID_TEXT_SIZE - 1 + sizeof "\",\"chatRoomId\":\"" - 1 + UUID_TEXT_SIZE - 1;
+    if (json == NULL || size <= at + sizeof name - 1 || memcmp(json + at, name, sizeof name - 1) != 0)
+        return false;
+    int64_t seq = 0;
+    for (at += sizeof name - 1; at < size && json[at] >= '0' && json[at] <= '9' && seq < INT64_MAX / 10 - 1;
+         at++)
+        seq = seq * 10 + (json[at] - '0');
+    *seq_out = seq;
+    return seq > 0;
+}
+
 void ack_print_stored(struct buf *out, const char *client_message_id, const struct uuid *id,
                       const struct uuid *room, int64_t seq, int64_t created_at_ms)
 {

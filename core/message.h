@@ -59,6 +59,10 @@ struct message {
 /* Appends the object `message` of contract.md, keys in its order. */
 void message_print(struct buf *out, const struct message *m);
 
+/* The seq of an object that message_print or the database's parlor_message_json printed: it has a fixed
+ * place. False for any other text, NULL too. */
+bool message_read_seq(const char *json, size_t size, int64_t *seq_out);
+
 /* Appends an answer for users/{user}/acks. */
 void ack_print_stored(struct buf *out, const char *client_message_id, const struct uuid *id,
                       const struct uuid *room, int64_t seq, int64_t created_at_ms);

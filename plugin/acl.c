@@ -1,5 +1,6 @@
 #include "plugin/acl.h"
 
+#include "core/message.h"
 #include "plugin/inbox.h"
 #include "plugin/ingress.h"
 
@@ -83,6 +84,17 @@ static int deny(struct plugin *p, const struct mosquitto_evt_acl_check *event, e
     return BROKER_DENIED;
 }
 
+/* What is published of a message reaches only those whose history reaches the message. */
+static bool is_older(const struct plugin *p, const struct mosquitto_evt_acl_check *event,
+                     const struct topic *topic, const struct client *client)
+{
+    int64_t seq;
+    if (topic->kind != TOPIC_ROOM_MESSAGES || access_reaches_all(&topic->id, p->members))
+        return false;
+    return !message_read_seq(event->payload, event->payloadlen, &seq) ||
+           !access_message(client->person->user, client->person->size, &topic->id, seq, p->members).allowed;
+}
+
 static void on_unsubscribe(struct plugin *p, const struct mosquitto_evt_acl_check *event)
 {
     const struct client *client = clients_find(p->clients, event->client);
@@ -113,6 +125,8 @@ int acl_check(struct plugin *p, const struct mosquitto_evt_acl_check *event)
     struct verdict verdict = access_topic(&who, access, topic, p->members, p->stale);
     if (!verdict.allowed)
         return deny(p, event, access, topic, client, verdict.rule);
+    if (access == ACCESS_READ && verdict.rule == RULE_MEMBER && is_older(p, event, topic, client))
+        return BROKER_DENIED;
     if (access == ACCESS_SUBSCRIBE)
         inbox_subscribed(p, client, topic);
     return verdict.rule == RULE_OUTSIDE_PREFIX ? outside(p, event->topic) : BROKER_OK;

@@ -4,6 +4,7 @@
  * longer, which costs a publish to nobody. */
 #include "plugin/inbox.h"
 
+#include "core/message.h"
 #include "plugin/inboxes.h"
 
 #include <string.h>
@@ -68,11 +69,15 @@ struct delivery {
     const struct uuid *room;
     const void *message;
     size_t size;
+    bool to_all; /* of the room: no history ends before the message */
+    int64_t seq;
 };
 
 static void publish(const struct delivery *d, const char *user)
 {
     char topic[TOPIC_TEXT_MAX];
+    if (!d->to_all && !access_message(user, strlen(user), d->room, d->seq, d->p->members).allowed)
+        return;
     topic_format_user(topic, d->p->config->prefix, user, TOPIC_USER_INBOX, NULL);
     plugin_publish(d->p, topic, d->message, d->size, 1);
 }
@@ -97,6 +102,9 @@ void inbox_publish(struct plugin *p, const struct uuid *room, const void *messag
     size_t count = inboxes_count(p->inboxes);
     struct delivery d = {.p = p, .room = room, .message = message, .size = size};
     if (count == 0)
+        return;
+    d.to_all = access_reaches_all(room, p->members);
+    if (!d.to_all && !message_read_seq(message, size, &d.seq))
         return;
     if (count <= FEW_INBOXES)
         inboxes_each(p->inboxes, to_listener, &d);

@@ -383,6 +383,23 @@ static void test_matrix(void **state)
                     }
 }
 
+static void test_history(void **state)
+{
+    (void)state;
+    struct members *members = make_members();
+    struct uuid room;
+    uuid_parse(ROOM, strlen(ROOM), &room);
+    assert_true(access_reaches_all(&room, members));
+    assert_true(access_message("bob", 3, &room, 1, members).allowed);
+    members_set_history(members, &room, "bob", 3, 4);
+    assert_false(access_reaches_all(&room, members));
+    assert_int_equal(access_message("bob", 3, &room, 4, members).rule, RULE_HISTORY);
+    assert_int_equal(access_message("sam", 3, &room, 5, members).rule, RULE_NOT_MEMBER);
+    assert_true(access_message("bob", 3, &room, 5, members).allowed);
+    assert_true(access_message("ann", 3, &room, 1, members).allowed);
+    members_destroy(&members);
+}
+
 static void test_words(void **state)
 {
     (void)state;
@@ -398,10 +415,8 @@ static void test_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_topics),
-        cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_matrix),
-        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_topics),  cmocka_unit_test(test_rules), cmocka_unit_test(test_matrix),
+        cmocka_unit_test(test_history), cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests_name("access", tests, NULL, NULL);
 }

@@ -251,13 +251,42 @@ static void test_join_waits_for_room(void **state)
     assert_non_null(strstr(fake_heard(s), "\"code\":\"unavailable\""));
 }
 
+/* One who joined while messages were missing gets those past its history alone; others get all. */
+static void test_gap_and_history(void **state)
+{
+    struct world *w = *state;
+    struct uuid id = room_of(1);
+    struct fake_stream *a, *b;
+
+    member(w, 1, "alice", MEMBER_OWNER);
+    a = join_user(w, "alice", "3");
+    b = open_session(w);
+    connect_to(w, b, "/chat", "bob", 3600);
+    expect_connected(b, "/chat");
+    message(w, 1, 6);
+    change(w, 1, "bob", MEMBER_MEMBER);
+    members_set_history(w->members, &id, "bob", 3, 5);
+    answer_messages(w, 4, 7);
+    message(w, 1, 5); /* late */
+    message(w, 1, 8);
+    assert_string_equal(fake_heard(a),
+                        NEW_MESSAGE(4) NEW_MESSAGE(5) NEW_MESSAGE(6) NEW_MESSAGE(7) NEW_MESSAGE(8));
+    assert_string_equal(fake_heard(b), NEW_MESSAGE(6) NEW_MESSAGE(7) NEW_MESSAGE(8));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(test_everybody_once),     TEST(test_gap),           TEST(test_baseline_then_messages),
-        TEST(test_lost_link),          TEST(test_many_early),    TEST(test_join),
-        TEST(test_join_races),         TEST(test_join_has_more), TEST(test_join_and_removal),
-        TEST(test_join_waits_for_room)};
+    const struct CMUnitTest tests[] = {TEST(test_everybody_once),
+                                       TEST(test_gap),
+                                       TEST(test_baseline_then_messages),
+                                       TEST(test_lost_link),
+                                       TEST(test_many_early),
+                                       TEST(test_join),
+                                       TEST(test_join_races),
+                                       TEST(test_join_has_more),
+                                       TEST(test_join_and_removal),
+                                       TEST(test_join_waits_for_room),
+                                       TEST(test_gap_and_history)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,6 +132,20 @@ static void changes_of_messages(void **state)
     assert_string_equal(fake_heard(bob), "");
 }
 
+static void changes_of_older_messages(void **state)
+{
+    struct world *w = *state;
+    struct uuid id = room_of(1);
+
+    members_set_history(w->members, &id, "bob", 3, 3);
+    event(w, 1, "", "messages", "{\"id\":\"x\",\"seq\":3,\"deletedAt\":null}");
+    event(w, 1, "", "messages", "{\"id\":\"x\",\"seq\":3,\"deletedAt\":\"now\"}");
+    assert_string_equal(fake_heard(bob), "");
+    assert_string_not_equal(fake_heard(alice), "");
+    event(w, 1, "", "messages", "{\"id\":\"y\",\"seq\":4,\"deletedAt\":null}");
+    assert_string_not_equal(fake_heard(bob), "");
+}
+
 /* One who catches up gets the change behind the answer, which may be older. */
 static void a_change_waits_for_the_catching_up(void **state)
 {
@@ -253,6 +267,7 @@ int main(void)
         CASE(an_old_message_is_looked_up),
         CASE(marks_are_answered),
         CASE(changes_of_messages),
+        CASE(changes_of_older_messages),
         CASE(a_change_waits_for_the_catching_up),
         CASE(participants_come_and_go),
         CASE(typing_is_for_open_rooms),

@@ -121,6 +121,14 @@ static enum member_role role_of(const struct uuid *room, const char *user)
     return role;
 }
 
+static bool sees(const struct uuid *room, const char *user, int64_t seq)
+{
+    pthread_mutex_lock(&lock);
+    bool answer = members_sees(members, room, user, strlen(user), seq);
+    pthread_mutex_unlock(&lock);
+    return answer;
+}
+
 static void start_follower(void)
 {
     struct error e = {0};
@@ -171,6 +179,29 @@ static void test_loads_then_follows(void **state)
     wait_version(6, 0);
     assert_int_equal(role_of(&first, "bob"), MEMBER_NONE);
     assert_string_equal(changes, "ann:direct:member cid:direct:member bob:group:admin bob:group:- ");
+    assert_int_equal(resets, 1);
+}
+
+/* How far back a member sees comes with the load and with each change, also of it alone. */
+static void test_histories(void **state)
+{
+    (void)state;
+    struct uuid room = make_room("group", "ann", "{bob,cid}");
+    pg_sql(conn, "update chat_participants set history_seq = 7 where user_id = 'bob'");
+    start_follower();
+    wait_version(4, 0);
+    assert_true(sees(&room, "ann", 1) && sees(&room, "cid", 1) && sees(&room, "bob", 8));
+    assert_false(sees(&room, "bob", 7));
+    pg_sql(conn, "update chat_participants set history_seq = 300 where user_id = 'cid'");
+    pg_sql(conn, "update chat_participants set role = 'admin' where user_id = 'bob'");
+    wait_version(6, 0);
+    assert_false(sees(&room, "cid", 300) || sees(&room, "bob", 7));
+    assert_true(sees(&room, "cid", 301) && sees(&room, "bob", 8));
+    pg_sql(conn, "delete from chat_participants where user_id = 'bob'");
+    pg_sql(conn, "insert into chat_participants (room_id, user_id, role, joined_at) "
+                 "select id, 'bob', 'member', now() from chat_rooms");
+    wait_version(8, 0);
+    assert_true(sees(&room, "bob", 1));
     assert_int_equal(resets, 1);
 }
 
@@ -485,6 +516,7 @@ static int start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_loads_then_follows),
+                                       TEST(test_histories),
                                        TEST(test_watermarks_are_no_changes),
                                        TEST(test_versions_have_no_gaps),
                                        TEST(test_a_notification_is_heeded),

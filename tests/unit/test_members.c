@@ -192,6 +192,53 @@ static void test_recycles(void **state)
     members_destroy(&m);
 }
 
+/* A limited history ends with the membership, stays over a change of role, and leaves no trace in the memory.
+ */
+static void test_histories(void **state)
+{
+    (void)state;
+    struct members *m = members_create();
+    struct uuid limited = room_id(1), open = room_id(2);
+    char text[USER_ID_MAX + 1];
+    size_t bytes = 0;
+    members_set_history(m, &limited, "ann", 3, 7); /* nobody yet */
+    assert_false(members_room_limited(m, &limited));
+    for (unsigned round = 0; round < 50; round++) {
+        members_apply(m, &open, ROOM_GROUP, "ann", 3, MEMBER_OWNER);
+        members_apply(m, &limited, ROOM_GROUP, "ann", 3, MEMBER_OWNER);
+        assert_false(members_room_limited(m, &limited));
+        for (unsigned i = 0; i < 100; i++) {
+            size_t size = user_id(i, text);
+            members_apply(m, &limited, ROOM_GROUP, text, size, MEMBER_MEMBER);
+            members_set_history(m, &limited, text, size, (int64_t)i * 3);
+            members_apply(m, &limited, ROOM_GROUP, text, size, MEMBER_ADMIN);
+        }
+        assert_true(members_room_limited(m, &limited));
+        assert_false(members_room_limited(m, &open));
+        for (unsigned i = 0; i < 100; i++) {
+            size_t size = user_id(i, text);
+            assert_int_equal(members_sees(m, &limited, text, size, (int64_t)i * 3), i == 0);
+            assert_true(members_sees(m, &limited, text, size, (int64_t)i * 3 + 1));
+            assert_false(members_sees(m, &open, text, size, 1000));
+        }
+        assert_true(members_sees(m, &limited, "ann", 3, 0));
+        members_set_history(m, &limited, text, user_id(9, text), 0);
+        assert_true(members_sees(m, &limited, text, user_id(9, text), 1));
+        for (unsigned i = 0; i < 100; i++) {
+            size_t size = user_id(i, text);
+            members_apply(m, &limited, ROOM_GROUP, text, size, MEMBER_NONE);
+            members_apply(m, &limited, ROOM_GROUP, text, size, MEMBER_MEMBER);
+            assert_true(members_sees(m, &limited, text, size, 0));
+            members_apply(m, &limited, ROOM_GROUP, text, size, MEMBER_NONE);
+        }
+        members_apply(m, &limited, ROOM_GROUP, "ann", 3, MEMBER_NONE);
+        assert_int_equal(members_pairs(m), 1);
+        assert_int_equal(members_bytes(m), round == 0 ? members_bytes(m) : bytes);
+        bytes = members_bytes(m);
+    }
+    members_destroy(&m);
+}
+
 static void test_version_and_words(void **state)
 {
     (void)state;
@@ -239,9 +286,8 @@ static void test_swap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_against_matrix),
-        cmocka_unit_test(test_recycles),
-        cmocka_unit_test(test_version_and_words),
+        cmocka_unit_test(test_against_matrix), cmocka_unit_test(test_recycles),
+        cmocka_unit_test(test_histories),      cmocka_unit_test(test_version_and_words),
         cmocka_unit_test(test_swap),
     };
     return cmocka_run_group_tests_name("members", tests, NULL, NULL);

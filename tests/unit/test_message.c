@@ -233,6 +233,20 @@ static void test_hash(void **state)
                 fail_msg("%s has the hash of %s", different[i], different[j]);
 }
 
+/* The seq is read from what was printed, and from nothing that is cut short or is another object. */
+static void check_seq(const struct buf *printed)
+{
+    int64_t seq = 0;
+    size_t shortest = 0;
+    assert_true(message_read_seq(printed->data, printed->size, &seq));
+    assert_int_equal(seq, 7);
+    while (!message_read_seq(printed->data, shortest, &seq))
+        shortest++;
+    assert_int_equal(shortest, strchr(strstr(printed->data, "\"seq\":"), ':') + 2 - printed->data);
+    assert_false(message_read_seq(NULL, 0, &seq));
+    assert_false(message_read_seq(printed->data + 1, printed->size - 1, &seq));
+}
+
 static void test_printing(void **state)
 {
     (void)state;
@@ -255,6 +269,7 @@ static void test_printing(void **state)
                         "\"mentions\":[\"bob\"],\"replyToId\":null,\"attachments\":[],\"rev\":0,"
                         "\"createdAt\":\"2026-01-31T09:05:00.123Z\",\"editedAt\":null,\"deletedAt\":null}");
     assert_int_equal(json_check(b.data, b.size, NULL), 0);
+    check_seq(&b);
     buf_clear(&b);
     m.content = NULL;
     m.has_reply = true;
