@@ -8,7 +8,10 @@
 #include <string.h>
 
 #define STATE_EVERY_NS PLUGIN_NS_PER_S
-#define FRESH_NS       (3 * PLUGIN_NS_PER_S) /* the log is read once a second: a database that answers is newer */
+/* One turn of the loop fans out so much; the rest follows in the next. In between the broker reads, so that
+ * the senders' next messages are being stored while these go out. */
+#define TURN_DELIVERIES 128
+#define FRESH_NS        (3 * PLUGIN_NS_PER_S) /* the log is read once a second: a database that answers is newer */
 
 void fanout_packet(void *context, const char *name, const char *packet, size_t size)
 {
@@ -145,21 +148,45 @@ static void put_states(struct plugin *p)
     }
 }
 
-static struct result *take_all(struct plugin *p)
+/* What has become of items since: behind what is left of earlier turns. */
+static void take_results(struct plugin *p)
 {
-    return (struct result *)(void *)queue_take(p->results);
+    *p->unsent_end = queue_take(p->results);
+    while (*p->unsent_end != NULL)
+        p->unsent_end = &(*p->unsent_end)->next;
+}
+
+static struct result *pop_result(struct plugin *p)
+{
+    struct queue_node *node = p->unsent;
+    if (node == NULL)
+        return NULL;
+    p->unsent = node->next;
+    if (p->unsent == NULL)
+        p->unsent_end = &p->unsent;
+    return (struct result *)(void *)node;
+}
+
+/* How much the broker has to do for it, in deliveries at most. */
+static size_t deliveries(const struct plugin *p, const struct result *result)
+{
+    bool to_room = result->kind == RESULT_STORED || result->kind == RESULT_RECEIPT;
+    return 1 + (to_room ? members_room_size(p->members, &result->room) : 0);
 }
 
 void fanout_drain(struct plugin *p)
 {
-    struct result *result = take_all(p);
-    while (result != NULL) {
-        struct result *next = (struct result *)(void *)result->node.next;
+    struct result *result;
+    size_t done = 0;
+    take_results(p);
+    while (done < TURN_DELIVERIES && (result = pop_result(p)) != NULL) {
+        done += deliveries(p, result);
         send_result(p, result);
         tally_result(&p->tally, result);
         result_destroy(&result);
-        result = next;
     }
+    if (p->unsent != NULL)
+        wake_again(p->wake);
     tally_tick(p); /* before the states, which greet */
     put_states(p);
     nodes_flush(&p->nodes);
@@ -167,10 +194,8 @@ void fanout_drain(struct plugin *p)
 
 void fanout_discard(struct plugin *p)
 {
-    struct result *result = take_all(p);
-    while (result != NULL) {
-        struct result *next = (struct result *)(void *)result->node.next;
+    struct result *result;
+    take_results(p);
+    while ((result = pop_result(p)) != NULL)
         result_destroy(&result);
-        result = next;
-    }
 }

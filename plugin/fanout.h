@@ -7,7 +7,7 @@
 
 #include "plugin/plugin.h"
 
-/* Publishes everything that waits, in order, then the service's packets. */
+/* Publishes what waits, in order, as much as fits a turn of the loop; then the service's packets. */
 void fanout_drain(struct plugin *p);
 
 /* nodes_send_fn: context is the plugin. */

@@ -142,6 +142,7 @@ static int on_tick(int event, void *data, void *context)
     p->reloading = false;
     logs_drain();
     live_tick(p);
+    writer_wake(p->writer);
     fanout_drain(p);
     int64_t now_s = clock_wall_ms() / 1000;
     if (now_s != p->now_s)
@@ -196,6 +197,7 @@ static void make_parts(struct plugin *p)
     live_create(p);
     p->connects = rates_create(CONNECT_BUCKETS);
     p->results = queue_create(0, 0); /* bounded by what ingress lets in */
+    p->unsent_end = &p->unsent;
     nodes_init(&p->nodes, fanout_packet, p);
     p->now_ns = p->stalls_ns = clock_mono_ns();
     p->now_s = clock_wall_ms() / 1000;

@@ -39,6 +39,7 @@ struct plugin {
     struct typing *typing;
     struct presence *presence;
     struct queue *results;
+    struct queue_node *unsent, **unsent_end; /* taken from it, for the next turns of the loop */
     struct writer *writer;
     struct wake *wake;
     uint64_t boot;

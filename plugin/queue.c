@@ -15,7 +15,7 @@ struct queue {
     struct queue_node *first, *last;
     size_t count, bytes, count_max, bytes_max; /* waiting and taken, not yet released */
     atomic_bool waiting;                       /* something is there to take */
-    bool closed;
+    bool closed, sleeping;                     /* somebody is in queue_wait */
 };
 
 struct queue *queue_create(size_t count_max, size_t bytes_max)
@@ -67,7 +67,6 @@ bool queue_push(struct queue *q, struct queue_node *node)
         append(q, node, node);
         q->count++;
         q->bytes += node->bytes;
-        pthread_cond_signal(&q->arrived);
     }
     pthread_mutex_unlock(&q->lock);
     return fits;
@@ -88,8 +87,20 @@ void queue_push_all(struct queue *q, struct queue_node *first)
     append(q, first, last);
     q->count += count;
     q->bytes += bytes;
-    pthread_cond_signal(&q->arrived);
     pthread_mutex_unlock(&q->lock);
+}
+
+/* The signal comes after the unlock: the one that wakes would only wait for the lock. */
+void queue_wake(struct queue *q)
+{
+    if (queue_empty(q))
+        return;
+    pthread_mutex_lock(&q->lock);
+    bool sleeping = q->sleeping;
+    q->sleeping = false;
+    pthread_mutex_unlock(&q->lock);
+    if (sleeping)
+        pthread_cond_signal(&q->arrived);
 }
 
 struct queue_node *queue_take(struct queue *q)
@@ -109,8 +120,11 @@ void queue_wait(struct queue *q, int64_t until_ns)
     struct timespec until = {.tv_sec = until_ns / NS_PER_SECOND, .tv_nsec = until_ns % NS_PER_SECOND};
     int timed_out = 0;
     pthread_mutex_lock(&q->lock);
-    while (q->first == NULL && !q->closed && !timed_out)
+    while (q->first == NULL && !q->closed && !timed_out) {
+        q->sleeping = true;
         timed_out = pthread_cond_timedwait(&q->arrived, &q->lock, &until);
+    }
+    q->sleeping = false;
     pthread_mutex_unlock(&q->lock);
 }
 

@@ -23,16 +23,21 @@ struct queue;
 struct queue *queue_create(size_t count_max, size_t bytes_max);
 void queue_destroy(struct queue **q); /* must be empty */
 
-/* False when it is full or closed: the node stays the caller's. */
+/* False when it is full or closed: the node stays the caller's. The taker sleeps on until queue_wake, so that
+ * what is pushed in one go wakes it once. */
 bool queue_push(struct queue *q, struct queue_node *node);
 
 /* Pushes a chain of nodes in order, whatever the limits. */
 void queue_push_all(struct queue *q, struct queue_node *first);
 
+/* Ends the taker's queue_wait when something is there; costs next to nothing when there isn't. */
+void queue_wake(struct queue *q);
+
 /* Everything that waits, oldest first, without waiting; NULL when there is nothing. */
 struct queue_node *queue_take(struct queue *q);
 
-/* Waits until something is there, the queue is closed or until_ns (clock_mono_ns) has come. */
+/* Waits until something is there and queue_wake was called, the queue is closed or until_ns (clock_mono_ns)
+ * has come. */
 void queue_wait(struct queue *q, int64_t until_ns);
 
 /* Says that something taken is done with. */

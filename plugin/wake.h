@@ -40,8 +40,8 @@ void wake_loop(struct wake *wake);
 /* The tick has begun: what is queued from here on needs a new PINGREQ. */
 void wake_ticked(struct wake *wake);
 
-/* One more turn of the loop, for what this tick publishes to websocket clients (libwebsockets writes only in
- * the turn after). */
+/* One more turn of the loop: for what this tick left to do, and for what it publishes to websocket clients
+ * (libwebsockets writes only in the turn after). */
 void wake_again(struct wake *wake);
 
 bool wake_connected(const struct wake *wake);

@@ -572,6 +572,11 @@ bool writer_submit(struct writer *w, struct item *item)
     return queue_push(w->items, &item->node);
 }
 
+void writer_wake(struct writer *w)
+{
+    queue_wake(w->items);
+}
+
 void writer_refuse(struct writer *w, struct item *item)
 {
     if (atomic_fetch_add(&w->refusals, 1) >= REFUSALS_MAX) {

@@ -25,8 +25,13 @@ int writer_start(const struct config *config, int64_t connect_ms, struct queue *
 /* Stores what was accepted, for at most timeout_ms, and joins the thread. */
 void writer_stop(struct writer **writer, int64_t timeout_ms);
 
-/* False, and the item stays the caller's, when queue_messages_max or queue_bytes_max is reached. */
+/* For the next writer_wake. False, and the item stays the caller's, when queue_messages_max or
+ * queue_bytes_max is reached. */
 bool writer_submit(struct writer *writer, struct item *item);
+
+/* Wakes the writer for what was submitted, refused or noted since: once for all that one turn of the loop
+ * read, so that it becomes one batch. */
+void writer_wake(struct writer *writer);
 
 /* Hands a refused item (its word is set) over to be answered; it is dropped when too many wait. */
 void writer_refuse(struct writer *writer, struct item *item);

@@ -101,8 +101,10 @@ static struct queue_node many[NODES];
 
 static void *push_many(void *context)
 {
-    for (size_t i = 0; i < NODES; i++)
+    for (size_t i = 0; i < NODES; i++) {
         queue_push(context, &many[i]);
+        queue_wake(context);
+    }
     return NULL;
 }
 

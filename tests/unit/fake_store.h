@@ -1,0 +1,218 @@
+/* A store without a database, for tests of the writer: as long as the test holds it, a batch waits at the
+ * door; then it follows the script.
+ *
+ * Included by one test program, after cmocka.h. */
+#ifndef PARLOR_TESTS_FAKE_STORE_H
+#define PARLOR_TESTS_FAKE_STORE_H
+
+#include "plugin/store.h"
+#include "plugin/store_attendance.h"
+#include "plugin/store_marks.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum answer { ANSWER_OK, ANSWER_AWAY, ANSWER_UNCERTAIN, ANSWER_UNCERTAIN_BUT_STORED };
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool held;
+    unsigned calls; /* of store_batch and store_marks, begun */
+    enum answer answer;
+    char poison[32];  /* content that the server refuses */
+    bool locked[256]; /* rooms by their first byte */
+    int64_t last_seq;
+    char kept[64][CLIENT_MESSAGE_ID_MAX + 1]; /* clientMessageIds stored, with their seqs 1, 2, ... */
+    const char *connect_word;
+    char attended[128];
+    int nobody, nobody_before;
+    size_t marks_rows;    /* of the last call */
+    int64_t read_of[256]; /* by the room's first byte: one user's watermark */
+} db = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+struct store *store_create(const struct config *config)
+{
+    (void)config;
+    return (struct store *)&db;
+}
+
+void store_destroy(struct store **store)
+{
+    *store = NULL;
+}
+
+bool store_connected(const struct store *store)
+{
+    (void)store;
+    return db.connect_word == NULL;
+}
+
+int store_connect(struct store *store, int64_t deadline_ns, struct error *e)
+{
+    (void)store;
+    (void)deadline_ns;
+    return db.connect_word == NULL ? 0 : error_set(e, ERROR_UNAVAILABLE, db.connect_word, "a reason");
+}
+
+void store_disconnect(struct store *store)
+{
+    (void)store;
+}
+
+int store_flush(struct store *store, int64_t deadline_ns, struct error *e)
+{
+    (void)store;
+    (void)deadline_ns;
+    (void)e;
+    return 0;
+}
+
+static int64_t seq_of(const char *client_message_id)
+{
+    for (int64_t i = 0; i < db.last_seq; i++)
+        if (strcmp(db.kept[i], client_message_id) == 0)
+            return i + 1;
+    return 0;
+}
+
+static void keep(struct store_item *item)
+{
+    int64_t seq = seq_of(item->draft->client_message_id);
+    item->outcome = seq == 0 ? STORE_STORED : STORE_REPLAYED;
+    if (seq == 0) {
+        seq = ++db.last_seq;
+        snprintf(db.kept[seq - 1], sizeof db.kept[0], "%s", item->draft->client_message_id);
+    }
+    item->message = (struct message){.id = item->id,
+                                     .room = item->room,
+                                     .seq = seq,
+                                     .sender = item->user,
+                                     .client_message_id = item->draft->client_message_id,
+                                     .type = "text",
+                                     .mentions = "[]",
+                                     .attachments = "[]"};
+}
+
+static bool any_poison(const struct store_item *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (db.poison[0] != '\0' && strcmp(items[i].draft->content, db.poison) == 0)
+            return true;
+    return false;
+}
+
+static bool any_locked(const struct store_item *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (db.locked[items[i].room.bytes[0]])
+            return true;
+    return false;
+}
+
+int store_batch(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+                struct error *e)
+{
+    (void)store;
+    (void)deadline_ns;
+    pthread_mutex_lock(&db.lock);
+    db.calls++;
+    pthread_cond_broadcast(&db.changed);
+    while (db.held)
+        pthread_cond_wait(&db.changed, &db.lock);
+    enum answer answer = db.answer;
+    int ok = 0;
+    if (answer == ANSWER_AWAY)
+        ok = error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away");
+    else if (answer == ANSWER_UNCERTAIN)
+        ok = error_set(e, ERROR_UNCERTAIN, "uncertain", "no answer");
+    else if (any_poison(items, count))
+        ok = error_set(e, ERROR_INVALID, "poison", "bad data");
+    else if (any_locked(items, count))
+        ok = error_set(e, ERROR_UNAVAILABLE, "busy", "locked");
+    for (size_t i = 0; ok == 0 && i < count; i++)
+        keep(&items[i]);
+    if (ok == 0 && answer == ANSWER_UNCERTAIN_BUT_STORED)
+        ok = error_set(e, ERROR_UNCERTAIN, "uncertain", "no answer");
+    pthread_mutex_unlock(&db.lock);
+    return ok;
+}
+
+/* Rooms 100 and up have no such user; a message's id is one of 7 messages by its first byte. */
+int store_nobody(struct store *store, int64_t deadline_ns, struct error *e)
+{
+    (void)store, (void)deadline_ns;
+    pthread_mutex_lock(&db.lock);
+    int ok = db.answer == ANSWER_AWAY ? error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away") : 0;
+    if (ok == 0)
+        db.nobody++;
+    pthread_mutex_unlock(&db.lock);
+    return ok;
+}
+
+int store_attendance(struct store *store, const struct store_attendee *attendees, size_t count,
+                     int64_t deadline_ns, struct error *e)
+{
+    (void)store, (void)deadline_ns, (void)e;
+    pthread_mutex_lock(&db.lock);
+    for (size_t i = 0; i < count; i++) {
+        size_t used = strlen(db.attended);
+        snprintf(db.attended + used, sizeof db.attended - used, "%s%d ", attendees[i].user,
+                 attendees[i].online);
+    }
+    db.nobody_before = db.nobody;
+    pthread_cond_broadcast(&db.changed);
+    pthread_mutex_unlock(&db.lock);
+    return 0;
+}
+
+int store_marks(struct store *store, struct store_mark *marks, size_t count, int64_t at_ms,
+                int64_t deadline_ns, struct error *e)
+{
+    (void)store;
+    (void)at_ms;
+    (void)deadline_ns;
+    pthread_mutex_lock(&db.lock);
+    db.calls++;
+    db.marks_rows = count;
+    pthread_cond_broadcast(&db.changed);
+    int ok = db.answer == ANSWER_AWAY ? error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away") : 0;
+    for (size_t i = 0; ok == 0 && i < count; i++)
+        if (db.locked[marks[i].room.bytes[0]])
+            ok = error_set(e, ERROR_UNAVAILABLE, "busy", "locked");
+    for (size_t i = 0; ok == 0 && i < count; i++) {
+        int64_t *held = &db.read_of[marks[i].room.bytes[0]], to = marks[i].read.seq;
+        marks[i].member = marks[i].room.bytes[0] < 100;
+        marks[i].read.missing = marks[i].read.has_message && marks[i].read.message.bytes[0] > 7;
+        if (marks[i].read.has_message && !marks[i].read.missing && marks[i].read.message.bytes[0] > to)
+            to = marks[i].read.message.bytes[0];
+        marks[i].moved = to > *held;
+        *held = to > *held ? to : *held;
+        marks[i].read_seq = marks[i].delivered_seq = *held;
+    }
+    if (ok == 0 && db.answer == ANSWER_UNCERTAIN_BUT_STORED)
+        ok = error_set(e, ERROR_UNCERTAIN, "uncertain", "no answer");
+    pthread_mutex_unlock(&db.lock);
+    return ok;
+}
+
+static void db_set(bool held, enum answer answer)
+{
+    pthread_mutex_lock(&db.lock);
+    db.held = held;
+    db.answer = answer;
+    pthread_cond_broadcast(&db.changed);
+    pthread_mutex_unlock(&db.lock);
+}
+
+static void wait_for_calls(unsigned calls)
+{
+    pthread_mutex_lock(&db.lock);
+    while (db.calls < calls)
+        pthread_cond_wait(&db.changed, &db.lock);
+    pthread_mutex_unlock(&db.lock);
+}
+
+#endif
