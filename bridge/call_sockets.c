@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct call_sockets {
     struct ports ports;
@@ -15,6 +16,7 @@ struct call_socket {
     struct socket *socket;
     int64_t expires_at_s;
     struct deadline deadline; /* when the token expires */
+    char user[];
 };
 
 #define socket_of(pointer)                                                                                   \
@@ -42,11 +44,13 @@ static void on_connect(void *self, struct socket *socket, struct slice auth, con
         socket_refuse(socket, IDENTITY_REFUSAL);
         return;
     }
-    s = mem_zalloc(1, sizeof *s);
+    s = mem_zalloc(1, sizeof *s + strlen(token.user) + 1);
+    memcpy(s->user, token.user, strlen(token.user));
     s->socket = socket;
     s->expires_at_s = token.expires_at_s;
     socket_set_holder(socket, s);
     deadlines_set(calls->deadlines, &s->deadline, identity_left_ms(&calls->ports, s->expires_at_s));
+    calls->ports.broker->online(calls->ports.broker, s->user, true);
     socket_accept(socket, NULL);
 }
 
@@ -68,6 +72,7 @@ static void on_disconnect(void *self, struct socket *socket, enum session_end en
     if (s == NULL)
         return;
     deadlines_clear(calls->deadlines, &s->deadline);
+    calls->ports.broker->online(calls->ports.broker, s->user, false);
     free(s);
 }
 

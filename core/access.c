@@ -94,7 +94,7 @@ static struct verdict judge_write(const struct subject *who, const struct topic 
 }
 
 static struct verdict judge_read(const struct subject *who, const struct topic *topic,
-                                 const struct members *members, enum right reads)
+                                 const struct grounds *grounds, enum right reads)
 {
     if (reads == NOBODY)
         return deny(RULE_NOBODY_READS);
@@ -106,7 +106,7 @@ static struct verdict judge_read(const struct subject *who, const struct topic *
         return allow(RULE_OPERATOR);
     switch (reads) {
     case MEMBERS:
-        return ask_members(who, topic, members);
+        return ask_members(who, topic, grounds->members);
     case CALLERS:
         return deny(RULE_CALL);
     default:
@@ -116,13 +116,13 @@ static struct verdict judge_read(const struct subject *who, const struct topic *
         return allow(RULE_OWN_TOPIC);
     if (reads == OWNER)
         return deny(RULE_NOT_OWN_TOPIC);
-    bool shared =
-        members_share_room(members, who->user, who->user_size, topic->owner.text, topic->owner.size);
+    bool shared = members_share_room(grounds->members, who->user, who->user_size, topic->owner.text,
+                                     topic->owner.size, grounds->presence_room_max);
     return shared ? allow(RULE_SHARES_ROOM) : deny(RULE_SHARES_ROOM);
 }
 
 static struct verdict judge_subscribe(const struct subject *who, const struct topic *topic,
-                                      const struct members *members, bool stale, const struct topic_row *row)
+                                      const struct grounds *grounds, const struct topic_row *row)
 {
     bool privileged = who->role == ROLE_SERVICE || who->role == ROLE_OPERATOR;
     if (topic->shared && !privileged)
@@ -138,26 +138,27 @@ static struct verdict judge_subscribe(const struct subject *who, const struct to
     }
     if (row == NULL)
         return deny(RULE_UNKNOWN_TOPIC);
-    struct verdict verdict = judge_read(who, topic, members, row->reads);
-    if (stale && verdict.allowed && (verdict.rule == RULE_MEMBER || verdict.rule == RULE_SHARES_ROOM))
+    struct verdict verdict = judge_read(who, topic, grounds, row->reads);
+    if (grounds->stale && verdict.allowed &&
+        (verdict.rule == RULE_MEMBER || verdict.rule == RULE_SHARES_ROOM))
         return deny(RULE_STALE);
     return verdict;
 }
 
 struct verdict access_topic(const struct subject *who, enum access access, const struct topic *topic,
-                            const struct members *members, bool stale)
+                            const struct grounds *grounds)
 {
     if (topic->kind == TOPIC_OUTSIDE && !topic->overlaps_prefix)
         return allow(RULE_OUTSIDE_PREFIX);
     const struct topic_row *row = find_row(topic->kind);
     if (access == ACCESS_SUBSCRIBE)
-        return judge_subscribe(who, topic, members, stale, row);
+        return judge_subscribe(who, topic, grounds, row);
     if (access == ACCESS_WRITE && !who->connected)
         return deny(RULE_NOT_CONNECTED);
     if (row == NULL)
         return deny(RULE_UNKNOWN_TOPIC);
-    return access == ACCESS_WRITE ? judge_write(who, topic, members, row->says)
-                                  : judge_read(who, topic, members, row->reads);
+    return access == ACCESS_WRITE ? judge_write(who, topic, grounds->members, row->says)
+                                  : judge_read(who, topic, grounds, row->reads);
 }
 
 struct verdict access_message(const char *user, size_t user_size, const struct uuid *room, int64_t seq,
@@ -268,7 +269,7 @@ static const struct rule_words rules[] = {
                        "Name the room, or subscribe to users/{user}/#; service and operator tokens may."},
     [RULE_SHARED] = {"shared", "Shared subscriptions are not open to users.", "Subscribe without $share."},
     [RULE_SHARES_ROOM] = {"shares_room", "Presence is for users who share a room.",
-                          "The two users must be members of one room."},
+                          "The two users must be members of one room, of at most presence_room_max."},
     [RULE_NOT_CONNECTED] = {"not_connected",
                             "A client that is not connected says nothing; wills are not taken.",
                             "Publish while connected; presence is kept by the plugin."},

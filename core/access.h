@@ -52,14 +52,21 @@ struct subject {
     bool connected; /* false for a will's publisher */
 };
 
-/* May `who` do `access` on the topic? With stale, no new grant to hear is given (subscribe) and writes go on:
+/* What a verdict rests upon. */
+struct grounds {
+    const struct members *members;
+    bool stale;               /* the members are too old for new grants */
+    size_t presence_room_max; /* larger rooms show nobody's presence */
+};
+
+/* May `who` do `access` on the topic? When stale, no new grant to hear is given (subscribe) and writes go on:
  * the writer checks again in its transaction. The verdict on TOPIC_OUTSIDE is allowed with
  * RULE_OUTSIDE_PREFIX: the caller defers or allows. SUBSCRIBE takes what filter_parse gave, READ and WRITE
  * what topic_parse gave. A filter with wildcards below one's own room or user may be granted although it
  * covers topics that one may not read: READ decides on each delivery. Of the call topics users get only the
  * subscription to their own signals; all else there is refused with RULE_CALL. */
 struct verdict access_topic(const struct subject *who, enum access access, const struct topic *topic,
-                            const struct members *members, bool stale);
+                            const struct grounds *grounds);
 
 /* May the user hear of the message of the room with that seq, new, edited or deleted? Asked for each message
  * beside the topic's verdict; a room where access_reaches_all is true needs not ask. */

@@ -482,7 +482,8 @@ enum member_role members_role(const struct members *m, const struct uuid *room, 
     return pair_role(&m->pairs[pair]);
 }
 
-bool members_share_room(const struct members *m, const char *a, size_t a_size, const char *b, size_t b_size)
+bool members_share_room(const struct members *m, const char *a, size_t a_size, const char *b, size_t b_size,
+                        size_t size_max)
 {
     uint32_t walked = find_user(m, a, a_size), other = find_user(m, b, b_size);
     if (walked == 0 || other == 0)
@@ -493,9 +494,21 @@ bool members_share_room(const struct members *m, const char *a, size_t a_size, c
         other = swap;
     }
     uint32_t pair = m->users[walked].first;
-    while (pair != 0 && find_pair(m, m->pairs[pair].room, other) == 0)
+    while (pair != 0 &&
+           (m->rooms[m->pairs[pair].room].count > size_max || find_pair(m, m->pairs[pair].room, other) == 0))
         pair = m->pairs[pair].user_next;
     return pair != 0;
+}
+
+bool members_has_company(const struct members *m, const char *user, size_t user_size, size_t size_max)
+{
+    uint32_t u = find_user(m, user, user_size);
+    for (uint32_t at = u != 0 ? m->users[u].first : 0; at != 0; at = m->pairs[at].user_next) {
+        uint32_t count = m->rooms[m->pairs[at].room].count;
+        if (count > 1 && count <= size_max)
+            return true;
+    }
+    return false;
 }
 
 size_t members_each_room(const struct members *m, const char *user, size_t user_size, members_room_fn fn,

@@ -41,8 +41,12 @@ bool members_sees(const struct members *m, const struct uuid *room, const char *
 /* False when everybody in the room sees all of it. */
 bool members_room_limited(const struct members *m, const struct uuid *room);
 
-/* True when the two users are in some room together; walks the shorter list. */
-bool members_share_room(const struct members *m, const char *a, size_t a_size, const char *b, size_t b_size);
+/* True when the two users are in some room together that has at most size_max users; walks the shorter list.
+ */
+bool members_share_room(const struct members *m, const char *a, size_t a_size, const char *b, size_t b_size,
+                        size_t size_max);
+/* True when the user shares such a room with anybody. */
+bool members_has_company(const struct members *m, const char *user, size_t user_size, size_t size_max);
 
 typedef void (*members_room_fn)(void *context, const struct uuid *room, enum room_type type,
                                 enum member_role role);

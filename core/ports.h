@@ -152,7 +152,8 @@ struct broker_port {
                  broker_answer_fn done, void *context);
     /* The user types, or no longer does; lost when the link is down. */
     void (*typing)(struct broker_port *port, const struct uuid *room, const char *user, bool on);
-    /* The user has sockets here, or its last one has gone. Told again by the link after a reconnect. */
+    /* The user has sockets here, or its last one has gone: one who was told to be here twice is so until
+     * twice gone. Told again by the link after a reconnect. */
     void (*online)(struct broker_port *port, const char *user, bool on);
     bool (*ready)(struct broker_port *port); /* linked, and the plugin reports a database */
 };

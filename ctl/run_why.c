@@ -4,6 +4,7 @@
 #include "core/db.h"
 #include "core/json.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -50,19 +51,8 @@ static int parse_question(const struct ctl *ctl, struct question *q, struct erro
 
 /* ---- Membership of those whom the question is about ---- */
 
-static int load_user(PGconn *conn, const char *user, size_t size, struct members *members, struct error *e)
+static int take_rows(PGresult *rows, struct members *members)
 {
-    char name[USER_ID_MAX + 1];
-    if (size > USER_ID_MAX)
-        return 0;
-    memcpy(name, user, size);
-    name[size] = '\0';
-    const char *const values[] = {name};
-    PGresult *rows =
-        db_exec(conn,
-                "select p.room_id, r.type, p.role from chat_participants p join chat_rooms r on r.id = "
-                "p.room_id where p.user_id = $1",
-                1, values, CTL_DATABASE_TIMEOUT_MS, e);
     if (rows == NULL)
         return -1;
     for (int i = 0; i < PQntuples(rows); i++) {
@@ -72,10 +62,52 @@ static int load_user(PGconn *conn, const char *user, size_t size, struct members
         if (uuid_parse(PQgetvalue(rows, i, 0), (size_t)PQgetlength(rows, i, 0), &room) &&
             room_type_parse(PQgetvalue(rows, i, 1), &type) &&
             member_role_parse(PQgetvalue(rows, i, 2), &role))
-            members_apply(members, &room, type, name, size, role);
+            members_apply(members, &room, type, PQgetvalue(rows, i, 3), (size_t)PQgetlength(rows, i, 3),
+                          role);
     }
     PQclear(rows);
     return 0;
+}
+
+static bool copy_user(char out[USER_ID_MAX + 1], const char *user, size_t size)
+{
+    if (size > USER_ID_MAX)
+        return false;
+    memcpy(out, user, size);
+    out[size] = '\0';
+    return true;
+}
+
+static int load_user(PGconn *conn, const char *user, size_t size, struct members *members, struct error *e)
+{
+    char name[USER_ID_MAX + 1];
+    if (!copy_user(name, user, size))
+        return 0;
+    const char *const values[] = {name};
+    return take_rows(db_exec(conn,
+                             "select p.room_id, r.type, p.role, p.user_id from chat_participants p "
+                             "join chat_rooms r on r.id = p.room_id where p.user_id = $1",
+                             1, values, CTL_DATABASE_TIMEOUT_MS, e),
+                     members);
+}
+
+/* Presence is a question of how large the rooms are that the two share. */
+static int load_shared(PGconn *conn, const struct question *q, int64_t room_max, struct members *members,
+                       struct error *e)
+{
+    char owner[USER_ID_MAX + 1], limit[24];
+    if (!copy_user(owner, q->topic.owner.text, q->topic.owner.size))
+        return 0;
+    snprintf(limit, sizeof limit, "%lld", (long long)room_max + 1);
+    const char *const values[] = {q->who.user, owner, limit};
+    return take_rows(db_exec(conn,
+                             "select a.room_id, r.type, p.role, p.user_id from chat_participants a "
+                             "join chat_participants b on b.room_id = a.room_id and b.user_id = $2 "
+                             "join chat_rooms r on r.id = a.room_id cross join lateral (select role, user_id "
+                             "from chat_participants where room_id = a.room_id limit $3::bigint) p "
+                             "where a.user_id = $1",
+                             3, values, CTL_DATABASE_TIMEOUT_MS, e),
+                     members);
 }
 
 static bool is_about_room(const struct topic *topic)
@@ -110,6 +142,8 @@ static int load(const struct ctl *ctl, const struct question *q, struct members 
         result = load_user(conn, q->who.user, q->who.user_size, members, e);
     if (result == 0 && q->topic.owner.text != NULL)
         result = load_user(conn, q->topic.owner.text, q->topic.owner.size, members, e);
+    if (result == 0 && q->topic.kind == TOPIC_USER_PRESENCE && !q->topic.id_wild)
+        result = load_shared(conn, q, ctl->config->presence_room_max, members, e);
     if (result == 0 && is_about_room(&q->topic)) {
         int found = find_room(conn, &q->topic.id, e);
         *room_missing = found == 0;
@@ -164,7 +198,9 @@ int run_why(struct ctl *ctl, struct error *e)
     struct members *members = members_create();
     int result = load(ctl, &q, members, &room_missing, e);
     if (result == 0) {
-        struct verdict verdict = access_topic(&q.who, q.access, &q.topic, members, false);
+        struct grounds grounds = {.members = members,
+                                  .presence_room_max = (size_t)ctl->config->presence_room_max};
+        struct verdict verdict = access_topic(&q.who, q.access, &q.topic, &grounds);
         const char *note = room_missing                  ? "There is no room with this id."
                            : members_pairs(members) == 0 ? "The user is in no room at all."
                                                          : NULL;

@@ -122,7 +122,8 @@ int acl_check(struct plugin *p, const struct mosquitto_evt_acl_check *event)
     if (client == NULL || client->person == NULL || !is_still(client, event->client))
         return check_foreign(p, event, access, topic);
     struct subject who = acl_subject(p, client);
-    struct verdict verdict = access_topic(&who, access, topic, p->members, p->stale);
+    struct grounds grounds = plugin_grounds(p);
+    struct verdict verdict = access_topic(&who, access, topic, &grounds);
     if (!verdict.allowed)
         return deny(p, event, access, topic, client, verdict.rule);
     if (access == ACCESS_READ && verdict.rule == RULE_MEMBER && is_older(p, event, topic, client))

@@ -141,7 +141,8 @@ static struct verdict may_send(const struct plugin *p, const struct wire_record 
     struct topic topic = {
         .kind = kind, .id = record->room, .speaker = {.text = user, .size = record->user_size}};
     struct subject who = {.user = user, .user_size = record->user_size, .role = ROLE_USER, .connected = true};
-    return access_topic(&who, ACCESS_WRITE, &topic, p->members, p->stale);
+    struct grounds grounds = plugin_grounds(p);
+    return access_topic(&who, ACCESS_WRITE, &topic, &grounds);
 }
 
 /* SEND, READ or DELIVERED. */

@@ -54,8 +54,8 @@ void live_node_typing(struct plugin *p, const struct wire_record *record)
     struct topic topic = {
         .kind = TOPIC_ROOM_TYPING, .id = record->room, .speaker = {.text = user, .size = record->user_size}};
     struct subject who = {.user = user, .user_size = record->user_size, .role = ROLE_USER, .connected = true};
-    if (access_topic(&who, ACCESS_WRITE, &topic, p->members, p->stale).allowed &&
-        !too_large(p, &record->room) &&
+    struct grounds grounds = plugin_grounds(p);
+    if (access_topic(&who, ACCESS_WRITE, &topic, &grounds).allowed && !too_large(p, &record->room) &&
         typing_note(p->typing, &record->room, user, record->user_size, record->on, p->config->limits,
                     clock_mono_ns()))
         publish_typing(p, &record->room, user, record->on);
@@ -78,20 +78,87 @@ static struct wire_record presence_record(const char *user, bool online, int64_t
         .type = WIRE_PRESENCE, .user = user, .user_size = strlen(user), .on = online, .seq = since_ms};
 }
 
-static void on_changed(void *context, const char *user, bool online, int64_t since_ms)
+/* The retained status, which costs the broker a kilobyte: of those alone whom anybody may see. */
+static void publish_status(struct plugin *p, const char *user, bool online, int64_t since_ms)
 {
-    struct plugin *p = context;
     char topic[TOPIC_TEXT_MAX], when[CLOCK_TEXT_SIZE], json[USER_ID_MAX + 96];
-    struct wire_record record = presence_record(user, online, since_ms);
     clock_format(since_ms, when);
     int size = snprintf(json, sizeof json, "{\"userId\":\"%s\",\"status\":\"%s\",\"lastSeenAt\":\"%s\"}",
                         user, online ? "online" : "offline", when);
     topic_format_user(topic, p->config->prefix, user, TOPIC_USER_PRESENCE, NULL);
     plugin_publish_retained(p, topic, json, (size_t)size);
+}
+
+static void forget_status(struct plugin *p, const char *user)
+{
+    char topic[TOPIC_TEXT_MAX];
+    topic_format_user(topic, p->config->prefix, user, TOPIC_USER_PRESENCE, NULL);
+    plugin_publish_retained(p, topic, "", 0);
+}
+
+static bool is_seen(const struct plugin *p, const char *user)
+{
+    return members_has_company(p->members, user, strlen(user), (size_t)p->config->presence_room_max);
+}
+
+/* Publishes the status of one who is online, once. */
+static void show(struct plugin *p, const char *user)
+{
+    int64_t since_ms;
+    if (presence_take_unshown(p->presence, user, strlen(user), &since_ms))
+        publish_status(p, user, true, since_ms);
+}
+
+static void on_changed(void *context, const char *user, bool online, int64_t since_ms)
+{
+    struct plugin *p = context;
+    struct wire_record record = presence_record(user, online, since_ms);
+    if (is_seen(p, user) && online)
+        show(p, user);
+    else if (is_seen(p, user))
+        publish_status(p, user, false, since_ms);
+    else if (!online && presence_is_shown(p->presence, user, strlen(user)))
+        forget_status(p, user);
     for (struct node *node = p->nodes.list; node < p->nodes.list + NODES_MAX; node++)
         if (node->used && !node->greeted) /* one that said HELLO is told of all, in a moment */
             nodes_put(&p->nodes, node, &record);
     writer_note_presence(p->writer, user, online, since_ms);
+}
+
+/* Whoever comes to share a room is shown from then on. */
+
+static void show_member(void *context, const char *user, enum member_role role)
+{
+    (void)role;
+    show(context, user);
+}
+
+void live_member_changes(struct plugin *p, const struct uuid *room, const char *user, size_t user_size,
+                         enum member_role role)
+{
+    size_t size = members_room_size(p->members, room), max = (size_t)p->config->presence_room_max;
+    bool is_in = members_role(p->members, room, user, user_size, NULL) != MEMBER_NONE;
+    char name[USER_ID_MAX + 1];
+    if (role == MEMBER_NONE && is_in && size == max + 1) { /* small enough from now on */
+        members_each_user(p->members, room, show_member, p);
+    } else if (role != MEMBER_NONE && !is_in && size >= 1 && size < max) {
+        snprintf(name, sizeof name, "%.*s", (int)user_size, user);
+        show(p, name);
+        if (size == 1)
+            members_each_user(p->members, room, show_member, p);
+    }
+}
+
+static void show_if_seen(void *context, const char *user, bool online, int64_t since_ms)
+{
+    (void)online, (void)since_ms;
+    if (is_seen(context, user))
+        show(context, user);
+}
+
+void live_members_loaded(struct plugin *p)
+{
+    presence_each(p->presence, show_if_seen, p);
 }
 
 static unsigned source_of(const struct plugin *p, const struct node *node)

@@ -27,6 +27,12 @@ void live_tell_node(struct plugin *p, struct node *node);
 /* The user's MQTT connections have become more or fewer. */
 void live_user_changed(struct plugin *p, const char *user);
 
+/* A member is about to come, go or change (`role` is the new one); all memberships were loaded. Retained
+ * presence is published of those alone who share a room with somebody who may see it. */
+void live_member_changes(struct plugin *p, const struct uuid *room, const char *user, size_t user_size,
+                         enum member_role role);
+void live_members_loaded(struct plugin *p);
+
 /* What is over by now: typing, graces. */
 void live_tick(struct plugin *p);
 

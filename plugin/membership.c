@@ -1,6 +1,7 @@
 #include "plugin/membership.h"
 
 #include "plugin/item.h"
+#include "plugin/live.h"
 #include "plugin/outbox.h"
 
 /* On the follower's thread. */
@@ -21,9 +22,18 @@ void membership_stop(struct plugin *p)
     memberlog_stop(&p->memberlog);
 }
 
+static void on_change(void *context, const struct uuid *room, enum room_type type, const char *user,
+                      size_t user_size, enum member_role role)
+{
+    (void)type;
+    live_member_changes(context, room, user, user_size, role);
+}
+
 void membership_apply(struct plugin *p, struct memberlog_batch **batch)
 {
-    memberlog_apply(*batch, p->members, NULL, NULL);
+    memberlog_apply(*batch, p->members, on_change, p);
+    if (memberlog_batch_is_reset(*batch))
+        live_members_loaded(p);
     if (memberlog_batch_is_reset(*batch))
         log_info("membership", "loaded %zu memberships, %zu KiB, version %lld", members_pairs(p->members),
                  members_bytes(p->members) / 1024, (long long)members_version(p->members));

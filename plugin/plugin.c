@@ -56,6 +56,12 @@ void plugin_publish_retained(struct plugin *p, const char *topic, const void *pa
     publish(p, topic, payload, size, 1, true);
 }
 
+struct grounds plugin_grounds(const struct plugin *p)
+{
+    return (struct grounds){
+        .members = p->members, .stale = p->stale, .presence_room_max = (size_t)p->config->presence_room_max};
+}
+
 const struct topic *plugin_topic(struct plugin *p, const char *text)
 {
     size_t size = strlen(text) + 1;

@@ -69,6 +69,9 @@ void plugin_publish(struct plugin *p, const char *topic, const void *payload, si
 /* The same, at QoS 1 and retained. */
 void plugin_publish_retained(struct plugin *p, const char *topic, const void *payload, size_t size);
 
+/* What verdicts rest upon now. */
+struct grounds plugin_grounds(const struct plugin *p);
+
 /* The topic name parsed, from the cache when it is the last one. Good until the next call. */
 const struct topic *plugin_topic(struct plugin *p, const char *text);
 

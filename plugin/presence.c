@@ -12,9 +12,10 @@
 struct entry {
     struct table_link link;
     struct entry *older, *newer; /* among those who are leaving */
-    uint32_t sources;            /* 0: leaving */
     int64_t due_ns, since_ms;
-    size_t size;
+    uint32_t sources; /* 0: leaving */
+    bool shown;       /* its status was published */
+    uint8_t size;
     char user[];
 };
 
@@ -87,7 +88,7 @@ static void arrive(struct presence *p, const char *user, size_t size, uint32_t s
     struct entry *entry = mem_zalloc(1, sizeof *entry + size + 1);
     entry->sources = source;
     entry->since_ms = wall_ms;
-    entry->size = size;
+    entry->size = (uint8_t)size;
     memcpy(entry->user, user, size);
     table_put(&p->users, &entry->link, bytes_hash(user, size));
     p->on_changed(p->context, entry->user, true, wall_ms);
@@ -134,10 +135,26 @@ void presence_due(struct presence *p, int64_t now_ns)
     while (p->oldest != NULL && p->oldest->due_ns <= now_ns) {
         struct entry *entry = p->oldest;
         leaving_remove(p, entry);
-        table_remove(&p->users, &entry->link);
         p->on_changed(p->context, entry->user, false, entry->since_ms);
+        table_remove(&p->users, &entry->link);
         free(entry);
     }
+}
+
+bool presence_take_unshown(struct presence *p, const char *user, size_t size, int64_t *since_ms_out)
+{
+    struct entry *entry = entry_find(p, user, size);
+    if (entry == NULL || entry->shown)
+        return false;
+    entry->shown = true;
+    *since_ms_out = entry->since_ms;
+    return true;
+}
+
+bool presence_is_shown(const struct presence *p, const char *user, size_t size)
+{
+    const struct entry *entry = entry_find(p, user, size);
+    return entry != NULL && entry->shown;
 }
 
 void presence_each(const struct presence *p, presence_fn fn, void *context)

@@ -31,6 +31,11 @@ void presence_drop_source(struct presence *p, unsigned source, int64_t now_ns, i
 /* Tells those whose grace is over. */
 void presence_due(struct presence *p, int64_t now_ns);
 
+/* Was the user's status shown to others? True once, with its `since_ms`, for one who is online and was not.
+ */
+bool presence_take_unshown(struct presence *p, const char *user, size_t size, int64_t *since_ms_out);
+bool presence_is_shown(const struct presence *p, const char *user, size_t size);
+
 /* Calls the function for each who is online (or in its grace), with its `since_ms`. */
 void presence_each(const struct presence *p, presence_fn fn, void *context);
 size_t presence_count(const struct presence *p);

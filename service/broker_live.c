@@ -69,7 +69,7 @@ void broker_on_online(struct broker_port *port, const char *user, bool on)
 {
     struct broker *b = (struct broker *)port;
     size_t size = strlen(user);
-    if (on ? onlines_add(b->here, user, size, 0) : onlines_remove(b->here, user, size))
+    if (on ? onlines_hold(b->here, user, size) : onlines_drop(b->here, user, size))
         put_online(b, user, on);
 }
 

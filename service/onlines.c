@@ -9,7 +9,7 @@
 
 struct entry {
     struct entry *next;
-    uint32_t round;
+    uint32_t round; /* of a set that is counted: how many hold it */
     size_t size;
     char user[];
 };
@@ -102,6 +102,24 @@ bool onlines_remove(struct onlines *o, const char *user, size_t size)
 {
     struct entry **at = find(o, user, size);
     if (!*at)
+        return false;
+    take(o, at);
+    return true;
+}
+
+bool onlines_hold(struct onlines *o, const char *user, size_t size)
+{
+    struct entry **at = find(o, user, size);
+    if (!*at)
+        return onlines_add(o, user, size, 1);
+    (*at)->round++;
+    return false;
+}
+
+bool onlines_drop(struct onlines *o, const char *user, size_t size)
+{
+    struct entry **at = find(o, user, size);
+    if (!*at || --(*at)->round > 0)
         return false;
     take(o, at);
     return true;

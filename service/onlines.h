@@ -1,4 +1,5 @@
-/* Who is online: a set of users, each with the number of the round in which it was last named.
+/* Who is online: a set of users, each with the number of the round in which it was last named, or how many
+ * times it is held.
  *
  * Flow:   broker, twice: users with sockets here, told to the plugin; and who is online at any door, as the
  * plugin tells it.
@@ -22,6 +23,9 @@ void onlines_destroy(struct onlines **onlines);
 bool onlines_add(struct onlines *onlines, const char *user, size_t size, uint32_t round);
 /* True when the user was in it. */
 bool onlines_remove(struct onlines *onlines, const char *user, size_t size);
+/* Of a set whose users are counted: true for the first hold of the user, and when its last one is dropped. */
+bool onlines_hold(struct onlines *onlines, const char *user, size_t size);
+bool onlines_drop(struct onlines *onlines, const char *user, size_t size);
 size_t onlines_count(const struct onlines *onlines);
 
 typedef void (*onlines_fn)(void *context, const char *user);

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import test, { after, before } from 'node:test';
+import { connectMqtt } from './lib/clients.mjs';
 import { Stack } from './lib/stack.mjs';
 import { pause, until } from './lib/events.mjs';
 
@@ -128,6 +129,75 @@ test('a reconnect within the grace is no change; the newest status is retained',
     const stranger = await stack.user('mallory').mqtt();
     await assert.rejects(stranger.client.subscribeAsync(presence(ann.id), { qos: 1 }));
     for (const door of [watcher, again, late, stranger]) await door.close();
+});
+
+test('a socket of /calls alone is a connection too', { timeout: 30_000 }, async () => {
+    const [ann, ben] = await pair();
+    const watcher = await ben.socket();
+    const calls = await ann.socket({ namespace: '/calls' });
+    await watcher.other.find(eventOf('user_online', ann.id));
+    const chat = await ann.socket();
+    const second = await ann.socket({ namespace: '/calls' });
+    await calls.close();
+    await chat.close();
+    await pause(GRACE_MS + 300); // one connection is left: nothing happens
+    assert(!watcher.other.items.some(eventOf('user_offline', ann.id)));
+    await second.close();
+    await watcher.other.find(eventOf('user_offline', ann.id));
+    await watcher.close();
+});
+
+test('presence is for those who share a room that is not too large', { timeout: 30_000 }, async () => {
+    const [ann, ben, ...more] = ['ann', 'ben', 'cid', 'dan'].map((id) => stack.user(`large-${id}`));
+    const large = await stack.room([ann, ben, ...more]);
+    const watcher = await ben.socket();
+    const device = await ben.mqtt();
+    const present = await ann.mqtt();
+    await until('the row says online', async () => (await row(ann.id))?.online);
+    await assert.rejects(device.client.subscribeAsync(presence(ann.id), { qos: 1 }));
+    // A fourth one goes: the three see each other. The status is there for whoever subscribes.
+    assert.equal((await ann.rest('PATCH', `/chat/rooms/${large}/participants/${more[1].id}/remove`)).status, 200);
+    await device.client.subscribeAsync(presence(ann.id), { qos: 1 });
+    await device.other.find((m) => m.topic === presence(ann.id));
+    assert.deepEqual(statuses(device, ann.id).map((s) => s.status), ['online']);
+    // With a fourth again, the subscription that is there hears nothing more, nor do sockets.
+    assert((await ann.rest('POST', `/chat/rooms/${large}/participants`, { userId: more[1].id })).status < 300);
+    await present.close();
+    await until('the row says offline', async () => (await row(ann.id)).online === false);
+    await assert.rejects(device.client.subscribeAsync(presence(ann.id), { qos: 1 }));
+    assert.deepEqual(statuses(device, ann.id).map((s) => s.status), ['online']);
+    assert(!watcher.other.items.some((m) => m.args?.[0].userId === ann.id && m.event !== 'room_added' && m.event.startsWith('user_')));
+    for (const door of [watcher, device]) await door.close();
+});
+
+test('a status is retained of those alone whom somebody may see', { timeout: 30_000 }, async () => {
+    const [ann, ben, old] = ['ann', 'ben', 'old'].map((id) => stack.user(`lone-${id}`));
+    const retained = async () => {
+        const operator = await connectMqtt(stack, { username: 'jwt', password: stack.ctl('token', 'ops', '--role', 'operator').trim() });
+        const seen = new Map();
+        operator.on('message', (topic, payload, { retain }) => retain && seen.set(topic, JSON.parse(payload).status));
+        await operator.subscribeAsync('chat/v1/users/+/presence', { qos: 1 });
+        await operator.subscribeAsync('chat/v1/users/+/presence', { qos: 1 }); // behind what the first one brought
+        await operator.endAsync();
+        return [ann, ben, old].map(({ id }) => seen.get(presence(id)) ?? null);
+    };
+    const alone = await stack.room([old]);
+    const doors = [await ann.mqtt({ subscribe: [presence(ann.id)] }), await ben.mqtt(), await old.mqtt()];
+    await until('the rows say online', async () => (await row(old.id))?.online && (await row(ann.id))?.online);
+    assert.deepEqual(await retained(), [null, null, null]);
+    // Both sides of a new room, and one who waited in it, are seen from then on; each once.
+    await stack.room([ann, ben]);
+    assert((await old.rest('POST', `/chat/rooms/${alone}/participants`, { userId: ann.id })).status < 300);
+    assert.deepEqual(await retained(), ['online', 'online', 'online']);
+    await doors[0].other.find((m) => m.topic === presence(ann.id));
+    assert.equal(statuses(doors[0], ann.id).length, 1);
+    // Whoever goes offline in company stays retained as that; whoever goes alone leaves nothing.
+    assert((await old.rest('PATCH', `/chat/rooms/${alone}/participants/${ann.id}/remove`)).status < 300);
+    await doors[1].close();
+    await doors[2].close();
+    await until('the rows say offline', async () => !(await row(old.id)).online && !(await row(ben.id)).online);
+    assert.deepEqual(await retained(), ['online', 'offline', null]);
+    await doors[0].close();
 });
 
 test('participants are online in REST', { timeout: 30_000 }, async () => {

@@ -15,6 +15,9 @@
 #define ROOM   "018f5a00-0000-7000-8000-00000000000a" /* of ann and bob */
 #define ALIEN  "018f5a00-0000-7000-8000-00000000000b" /* of sam */
 
+#define PRESENCE_ROOM_MAX 500
+#define MEMBERS_OF_ROOM   4 /* guests who are in ROOM */
+
 /* ---- Topics: contract.md 1 ---- */
 
 struct contract_row {
@@ -158,8 +161,9 @@ static void ask(const struct question *q, const struct members *members)
     bool expected[] = {
         [ACCESS_READ] = may_hear(q), [ACCESS_WRITE] = may_say(q), [ACCESS_SUBSCRIBE] = may_subscribe(q)};
     for (int access = ACCESS_READ; access <= ACCESS_SUBSCRIBE; access++) {
-        struct verdict v = access_topic(&who, (enum access)access,
-                                        access == ACCESS_SUBSCRIBE ? &filter : &topic, members, q->stale);
+        struct grounds grounds = {members, q->stale, PRESENCE_ROOM_MAX};
+        struct verdict v =
+            access_topic(&who, (enum access)access, access == ACCESS_SUBSCRIBE ? &filter : &topic, &grounds);
         if (v.allowed != expected[access])
             fail_msg("%s (%s%s%s) %s %s: %s by %s", q->who->user, role_name(q->who->role),
                      q->connected ? "" : ", not connected", q->stale ? ", stale" : "",
@@ -289,25 +293,49 @@ static void test_rules(void **state)
 {
     (void)state;
     struct members *members = make_members();
+    struct grounds fresh = {members, false, PRESENCE_ROOM_MAX}, old = {members, true, PRESENCE_ROOM_MAX};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct rule_case *c = &cases[i];
         struct subject who = {c->user, strlen(c->user), c->role, true};
         struct topic topic = c->access == S ? filter_parse(PREFIX, c->text) : topic_parse(PREFIX, c->text);
-        struct verdict v = access_topic(&who, c->access, &topic, members, false);
+        struct verdict v = access_topic(&who, c->access, &topic, &fresh);
         if (v.allowed != c->allowed || v.rule != c->rule)
             fail_msg("%s %d %s: %d by %s, expected %d by %s", c->user, (int)c->access, c->text, v.allowed,
                      rule_name(v.rule), c->allowed, rule_name(c->rule));
     }
     struct subject ann = {"ann", 3, ROLE_USER, false}, live = {"ann", 3, ROLE_USER, true};
     struct topic topic = topic_parse(PREFIX, PREFIX "/rooms/" ROOM "/send/ann");
-    assert_int_equal(access_topic(&ann, W, &topic, members, false).rule, RULE_NOT_CONNECTED);
-    assert_true(access_topic(&live, W, &topic, members, true).allowed);
+    assert_int_equal(access_topic(&ann, W, &topic, &fresh).rule, RULE_NOT_CONNECTED);
+    assert_true(access_topic(&live, W, &topic, &old).allowed);
     topic = topic_parse(PREFIX, "devices/lamp");
-    assert_int_equal(access_topic(&ann, W, &topic, members, false).rule, RULE_OUTSIDE_PREFIX);
+    assert_int_equal(access_topic(&ann, W, &topic, &fresh).rule, RULE_OUTSIDE_PREFIX);
     topic = filter_parse(PREFIX, PREFIX "/rooms/" ROOM "/#");
-    assert_int_equal(access_topic(&live, S, &topic, members, true).rule, RULE_STALE);
+    assert_int_equal(access_topic(&live, S, &topic, &old).rule, RULE_STALE);
     topic = filter_parse(PREFIX, PREFIX "/users/ann/#");
-    assert_true(access_topic(&live, S, &topic, members, true).allowed);
+    assert_true(access_topic(&live, S, &topic, &old).allowed);
+    members_destroy(&members);
+}
+
+/* Above presence_room_max a room shows nobody's presence; a smaller one that is shared too does. */
+static void test_large_rooms(void **state)
+{
+    (void)state;
+    struct members *members = make_members();
+    struct subject ann = {"ann", 3, ROLE_USER, true};
+    struct topic of_bob = topic_parse(PREFIX, PREFIX "/users/bob/presence"),
+                 own = topic_parse(PREFIX, PREFIX "/users/ann/presence");
+    struct grounds grounds = {members, false, MEMBERS_OF_ROOM};
+    struct uuid alien;
+    uuid_parse(ALIEN, strlen(ALIEN), &alien);
+    assert_true(access_topic(&ann, R, &of_bob, &grounds).allowed);
+    grounds.presence_room_max--;
+    assert_int_equal(access_topic(&ann, R, &of_bob, &grounds).rule, RULE_SHARES_ROOM);
+    assert_false(access_topic(&ann, R, &of_bob, &grounds).allowed);
+    assert_false(access_topic(&ann, S, &of_bob, &grounds).allowed);
+    assert_true(access_topic(&ann, R, &own, &grounds).allowed);
+    members_apply(members, &alien, ROOM_GROUP, "ann", 3, MEMBER_MEMBER);
+    members_apply(members, &alien, ROOM_GROUP, "bob", 3, MEMBER_MEMBER);
+    assert_true(access_topic(&ann, R, &of_bob, &grounds).allowed);
     members_destroy(&members);
 }
 
@@ -415,8 +443,8 @@ static void test_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_topics),  cmocka_unit_test(test_rules), cmocka_unit_test(test_matrix),
-        cmocka_unit_test(test_history), cmocka_unit_test(test_words),
+        cmocka_unit_test(test_topics), cmocka_unit_test(test_rules),   cmocka_unit_test(test_large_rooms),
+        cmocka_unit_test(test_matrix), cmocka_unit_test(test_history), cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests_name("access", tests, NULL, NULL);
 }

@@ -114,6 +114,20 @@ static void check_all(const struct model *m)
     }
 }
 
+static void check_company(const struct model *m, unsigned user, size_t size_max)
+{
+    char text[USER_ID_MAX + 1];
+    size_t size = user_id(user, text);
+    bool expected = false;
+    for (unsigned room = 0; room < ROOMS; room++) {
+        size_t count = 0;
+        for (unsigned other = 0; other < USERS; other++)
+            count += m->roles[room][other] != MEMBER_NONE;
+        expected = expected || (m->roles[room][user] != MEMBER_NONE && count > 1 && count <= size_max);
+    }
+    assert_int_equal(members_has_company(m->members, text, size, size_max), expected);
+}
+
 static void check_sharing(const struct model *m)
 {
     for (unsigned i = 0; i < 500; i++) {
@@ -123,7 +137,9 @@ static void check_sharing(const struct model *m)
         bool expected = false;
         for (unsigned room = 0; room < ROOMS; room++)
             expected = expected || (m->roles[room][a] != MEMBER_NONE && m->roles[room][b] != MEMBER_NONE);
-        assert_int_equal(members_share_room(m->members, a_text, a_size, b_text, b_size), expected);
+        assert_int_equal(members_share_room(m->members, a_text, a_size, b_text, b_size, USERS), expected);
+        assert_false(members_share_room(m->members, a_text, a_size, b_text, b_size, 0));
+        check_company(m, a, pick(USERS));
     }
 }
 

@@ -97,6 +97,28 @@ static void a_node_takes_its_users_along(void **state)
     assert_told("ann off 100\n");
 }
 
+static void one_is_shown_once(void **state)
+{
+    struct presence *p = *state;
+    int64_t since_ms = 0;
+    assert_false(presence_take_unshown(p, "ann", 3, &since_ms));
+    set(p, "ann", 2, true, 7);
+    assert_false(presence_is_shown(p, "ann", 3));
+    assert_true(presence_take_unshown(p, "ann", 3, &since_ms));
+    assert_int_equal(since_ms, 7);
+    assert_false(presence_take_unshown(p, "ann", 3, &since_ms));
+    assert_true(presence_is_shown(p, "ann", 3));
+    set(p, "ann", 2, false, 8);
+    set(p, "ann", 2, true, 9); /* within the grace: the same stay */
+    assert_true(presence_is_shown(p, "ann", 3));
+    set(p, "ann", 2, false, 10);
+    presence_due(p, 60000 * MS);
+    set(p, "ann", 2, true, 70000);
+    assert_true(presence_take_unshown(p, "ann", 3, &since_ms));
+    assert_int_equal(since_ms, 70000);
+    buf_clear(&told);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -104,6 +126,7 @@ int main(void)
         CASE(any_connection_counts),
         CASE(a_reconnect_is_no_change),
         CASE(a_node_takes_its_users_along),
+        CASE(one_is_shown_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
