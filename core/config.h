@@ -60,6 +60,7 @@ struct config {
     char *broker_address;         /* 127.0.0.1 */
     int64_t broker_port;          /* 1883: where parlord reaches the broker */
     char *cors_origins;           /* comma list, or *; default none */
+    char *swagger_ui_path;        /* folder of swagger-ui-dist, for /api/docs */
     int64_t pool_size;            /* 4 database connections of the service */
     int64_t http_connections_max; /* 20000 */
     int64_t unsent_bytes_max;     /* 1 MiB a socket */

@@ -230,6 +230,9 @@ const struct config_key config_keys[] = {
     {NUMBER(broker_port, 1883, 1, 65535), .help = "The broker's MQTT port for parlord."},
     {TEXT(cors_origins, NULL), .check = check_origins,
      .help = "Comma list of the origins that browsers may call from, or `*`; without it, none but its own."},
+    {TEXT(swagger_ui_path, "/usr/share/parlor/swagger-ui"),
+     .help =
+         "The folder of the npm package swagger-ui-dist, for the page /api/docs. Read when parlord starts."},
     {NUMBER(pool_size, 4, 1, 64), .help = "Connections of the service to the database."},
     {NUMBER(http_connections_max, 20000, 16, COUNT_LIMIT),
      .help = "Connections to the HTTP port, sockets included."},

@@ -19,17 +19,32 @@ build_tree() {
     [ $((SECONDS - started)) -lt 3 ] || say "built in $((SECONDS - started)) s"
 }
 
-# The JavaScript that integration tests use: exact versions, fetched once.
+# build_npm FOLDER: the packages of its package-lock.json, exact versions, fetched once; no script of theirs runs.
+# What npm says is in build/npm.log.
 build_npm() {
-    local folder=tests/integration
-    [ ! $folder/node_modules/.package-lock.json -nt $folder/package-lock.json ] || return 0
+    local folder=$1
+    [ ! "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ] || return 0
     say "npm ci in $folder ..."
-    local log=$CHECKOUT/build/npm.log
-    (cd $folder && npm ci --no-audit --no-fund) >"$log" 2>&1 || {
-        tail -n 15 "$log" >&2
-        die "npm ci failed in $folder (above)"
-    }
-    touch $folder/node_modules/.package-lock.json
+    mkdir -p build
+    (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund) >build/npm.log 2>&1 || return 1
+    touch "$folder/node_modules/.package-lock.json"
+}
+
+# The JavaScript that tests use.
+build_test_npm() {
+    local folder
+    for folder in tests/integration $SWAGGER_UI; do
+        build_npm "$folder" || {
+            tail -n 15 build/npm.log >&2
+            die "npm ci failed in $folder (above)"
+        }
+    done
+}
+
+# The page /api/docs. Parlor runs without it too.
+SWAGGER_UI=deploy/swagger-ui
+build_swagger_ui() {
+    build_npm $SWAGGER_UI || say "npm could not fetch Swagger UI (build/npm.log): /api/docs stays empty until it can"
 }
 
 # build_ctest [PART [NAME]]
@@ -37,12 +52,12 @@ build_ctest() {
     local part=${1:-} name=${2:-} args=()
     case $part in
         '') ;;
-        unit | integration | faults | fuzz | tidy) args+=(-L "^$part\$") ;;
-        *) die "the parts are unit, integration, faults, fuzz and tidy, not '$part'" ;;
+        unit | integration | faults | browser | fuzz | tidy) args+=(-L "^$part\$") ;;
+        *) die "the parts are unit, integration, faults, browser, fuzz and tidy, not '$part'" ;;
     esac
     [ -z "$name" ] || args+=(-R "$name")
     case $part in
-        '' | integration | faults) build_npm ;;
+        '' | integration | faults | browser) build_test_npm ;;
     esac
     exec ctest --test-dir build/test --output-on-failure --no-tests=error -j "$(nproc)" "${args[@]}"
 }

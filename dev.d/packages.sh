@@ -2,9 +2,9 @@
 # shellcheck shell=bash
 
 PACKAGES_BUILD=(gcc cmake ninja-build pkg-config libc6-dev mosquitto-dev libuv1-dev libmicrohttpd-dev libwslay-dev
-    libcjson-dev libssl-dev libpaho-mqtt-dev libpq-dev libcmocka-dev)
-PACKAGES_UP=(mosquitto mosquitto-clients postgresql curl)
-PACKAGES_TEST=(nodejs npm clang-format)
+    libcjson-dev libssl-dev libpaho-mqtt-dev libpq-dev libyaml-dev libcmocka-dev)
+PACKAGES_UP=(mosquitto mosquitto-clients postgresql curl nodejs npm)
+PACKAGES_TEST=(clang-format chromium)
 
 # packages_need build|up|test: installs what that needs and is not there.
 packages_need() {
@@ -22,7 +22,7 @@ packages_need() {
 # Programs count however they came to be there; libraries only as packages.
 packages_there() {
     case $1 in
-        gcc | cmake | npm | curl | clang-format) command -v "$1" >/dev/null ;;
+        gcc | cmake | npm | curl | clang-format | chromium) command -v "$1" >/dev/null ;;
         nodejs) command -v node >/dev/null ;;
         ninja-build) command -v ninja >/dev/null ;;
         mosquitto) [ -n "$(packages_mosquitto)" ] ;;

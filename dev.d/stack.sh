@@ -31,6 +31,11 @@ stack_install() {
         [ -f "$file" ] || die "the build made no $file; see build/release/build.log"
         cp -f "$file" "$BIN/.new" && mv -f "$BIN/.new" "$BIN/$(basename "$file")"
     done
+    settings_own_folder "$REAL/swagger-ui" 0755
+    for file in swagger-ui.css swagger-ui-bundle.js favicon-32x32.png; do
+        file=$CHECKOUT/$SWAGGER_UI/node_modules/swagger-ui-dist/$file
+        [ ! -f "$file" ] || install -m 0644 "$file" "$REAL/swagger-ui/"
+    done
 }
 
 stack_configure() {

@@ -99,7 +99,7 @@ void exchange_answer(struct exchange *x, int status, const char *type, const cha
 {
     exchange_header(x, "X-Request-Id", x->request->request_id);
     exchange_header(x, "X-Content-Type-Options", "nosniff");
-    exchange_header(x, "Cache-Control", "no-store");
+    exchange_header(x, "Cache-Control", x->cache != NULL ? x->cache : "no-store");
     note_answer(x, status);
     struct reply reply = {
         .status = status, .content_type = type, .body = body, .body_size = size, .headers = x->headers};

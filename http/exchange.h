@@ -43,7 +43,8 @@ struct exchange {
     struct problems problems;
     struct buf text; /* for the body that is being built */
     struct json *tree;
-    const char *hint; /* the refusal's next step; NULL: the word's own */
+    const char *cache; /* Cache-Control of the answer; NULL: no-store */
+    const char *hint;  /* the refusal's next step; NULL: the word's own */
     int64_t started_ns;
     struct traffic *traffic; /* told of the answer; may be NULL */
     void *state;             /* the handler's, in the arena */

@@ -3,6 +3,7 @@
 #include "core/config.h"
 #include "http/bearer.h"
 #include "http/cors.h"
+#include "http/docs.h"
 #include "http/edits.h"
 #include "http/exchange.h"
 #include "http/health.h"
@@ -28,6 +29,7 @@ struct http {
     struct exchange *under_way;
     struct rate *rate; /* NULL: no limit */
     struct traffic *traffic;
+    struct docs *docs;
     http_metrics_fn on_metrics; /* NULL: nothing to add */
     void *metrics_context;
 };
@@ -43,6 +45,21 @@ static void metrics_get(struct exchange *x)
     if (http->on_metrics != NULL)
         http->on_metrics(http->metrics_context, &x->text);
     exchange_answer(x, 200, METRICS_TYPE, x->text.data, x->text.size);
+}
+
+static void docs_page_get(struct exchange *x)
+{
+    docs_page(x->http->docs, x);
+}
+
+static void docs_file_get(struct exchange *x)
+{
+    docs_file(x->http->docs, x);
+}
+
+static void docs_openapi_get(struct exchange *x)
+{
+    docs_openapi(x->http->docs, x);
 }
 
 /* A noun's routes stand together; docs/openapi.yaml has each of them. */
@@ -63,6 +80,9 @@ static const struct route routes[] = {
     {"PATCH", "/api/v1/chat/rooms/:id", rooms_update, ROUTE_AUTH | ROUTE_JSON, no_params},
     {"GET", "/api/v1/chat/rooms", rooms_list, ROUTE_AUTH, room_list_params},
     {"POST", "/api/v1/chat/rooms", rooms_create, ROUTE_AUTH | ROUTE_JSON, no_params},
+    {"GET", "/api/docs", docs_page_get, 0, NULL},
+    {"GET", "/api/docs/:file", docs_file_get, 0, NULL},
+    {"GET", "/api/openapi.json", docs_openapi_get, 0, NULL},
     {"GET", "/healthz", health_live, ROUTE_ADMIN, NULL},
     {"GET", "/readyz", health_ready, ROUTE_ADMIN, NULL},
     {"GET", "/metrics", metrics_get, ROUTE_ADMIN | ROUTE_HIDDEN, NULL},
@@ -74,6 +94,7 @@ struct http *http_create(const struct ports *ports)
     struct http *http = mem_zalloc(1, sizeof *http);
     http->ports = ports;
     http->traffic = traffic_create(routes);
+    http->docs = docs_create(ports->config->swagger_ui_path);
     int64_t per_s = ports->config->rest_per_s;
     if (ports->config->limits && per_s > 0)
         http->rate = rate_create(per_s, per_s * RATE_BURST_SECONDS);
@@ -89,6 +110,7 @@ void http_destroy(struct http **http)
         exchange_refuse_status((*http)->under_way, 503, "unavailable", "the service is stopping");
     rate_destroy(&(*http)->rate);
     traffic_destroy(&(*http)->traffic);
+    docs_destroy(&(*http)->docs);
     free(*http);
     *http = NULL;
 }

@@ -31,6 +31,7 @@ const FOREIGN = [
     [/^uv\.h$/, /^service\/|^http\/listener\.c$/],
     [/^microhttpd\.h$/, /^http\/listener\.c$/],
     [/^wslay\//, /^bridge\/websocket\.c$/],
+    [/^yaml\.h$/, /^http\/embed\/embed_yaml\.c$/],
     [/^curl\//, /^$/],
     [/^cmocka\.h$/, /^tests\//],
 ];
