@@ -3,28 +3,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test, { after, before } from 'node:test';
-import Ajv from 'ajv/dist/2020.js';
-import addFormats from 'ajv-formats';
-import { parse } from 'yaml';
-import { Stack } from './lib/stack.mjs';
+import {
+    BASE, asyncapi, checkAck, checkAnswer, checkEvent, checkTopic, fits, follow, openapi, operations, validator,
+} from './lib/contract.mjs';
+import { SWAGGER_UI, Stack } from './lib/stack.mjs';
 
 const CHECKOUT = new URL('../../', import.meta.url);
 const read = (path) => readFileSync(new URL(path, CHECKOUT), 'utf8');
-const openapi = parse(read('docs/openapi.yaml'));
-const asyncapi = parse(read('docs/asyncapi.yaml'), { merge: true });
-const METHODS = ['get', 'post', 'put', 'patch', 'delete'];
-
-const follow = (document, value) =>
-    value?.$ref ? follow(document, value.$ref.slice(2).split('/').reduce((at, key) => at[key], document)) : value;
-
-// Each operation of openapi.yaml: {name: 'GET /healthz', path, operation, parameters}.
-const operations = Object.entries(openapi.paths).flatMap(([path, item]) =>
-    METHODS.filter((method) => item[method]).map((method) => ({
-        name: `${method.toUpperCase()} ${path}`,
-        path,
-        operation: item[method],
-        parameters: [...(item.parameters ?? []), ...(item[method].parameters ?? [])].map((p) => follow(openapi, p)),
-    })));
 
 // ---- The tables of the code
 
@@ -103,34 +88,10 @@ test('every event of the namespace /chat is in asyncapi.yaml', () => {
 
 // ---- Examples
 
-// A validator in which an object has no keys but those of its schema: an answer with an unknown one is not documented.
-// Such a schema stands by itself: allOf would refuse the keys of its other parts.
-function validator(document) {
-    const ajv = new Ajv({ strict: false, allErrors: true });
-    addFormats(ajv);
-    ajv.addFormat('int64', true);
-    const close = (schema) => {
-        if (Array.isArray(schema)) return schema.map(close);
-        if (schema === null || typeof schema !== 'object') return schema;
-        const copy = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, key === 'not' ? value : close(value)]));
-        if (copy.type === 'object' && typeof copy.properties === 'object' && !('additionalProperties' in copy))
-            copy.unevaluatedProperties = false;
-        return copy;
-    };
-    ajv.addSchema({ $id: 'contract', components: { schemas: close(document.components.schemas) } });
-    return (schema, value, what) => {
-        const copy = JSON.parse(JSON.stringify(close(schema)).replaceAll('"#/', '"contract#/'));
-        const validate = ajv.compile(copy);
-        assert(validate(value), `${what}: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(value)}`);
-    };
-}
-
-const fits = validator(openapi);
-
 test('every example of openapi.yaml is valid, and each answer and body has one', () => {
     let count = 0;
     const check = (content, what) => {
-        for (const [type, { schema, examples }] of Object.entries(content ?? {})) {
+        for (const [type, { schema, examples }] of Object.entries(content ?? {}).filter(([, { schema }]) => schema)) {
             assert(examples && Object.keys(examples).length > 0, `${what}: no example of ${type}`);
             for (const [name, example] of Object.entries(examples)) {
                 fits(schema, follow(openapi, example).value, `${what} ${name}`);
@@ -143,7 +104,7 @@ test('every example of openapi.yaml is valid, and each answer and body has one',
         for (const [status, response] of Object.entries(operation.responses)) {
             const { content } = follow(openapi, response);
             check(content, `${name} ${status}`);
-            for (const { examples } of Object.values(content ?? {}))
+            for (const { examples = {} } of Object.values(content ?? {}))
                 for (const example of Object.values(examples)) {
                     const { value } = follow(openapi, example);
                     if (value.statusCode !== undefined) assert.equal(value.statusCode, Number(status), `${name} ${status}`);
@@ -176,21 +137,11 @@ after(() => stack?.stop());
 
 const asked = new Set();
 
-// A request whose answer must be as documented; its body.
+// A request whose answer must be as documented, which the door itself looks after, and of this status; its body.
 async function ask(user, method, path, body, status) {
-    const bare = path.split('?')[0];
     const answer = await user.rest(method, path, body);
-    const found = operations.find((o) => o.name.startsWith(`${method} `) &&
-        new RegExp(`^${o.path.replace(/\{\w+\}/g, '[^/]+')}$`).test(`/api/v1${bare}`));
-    assert(found, `${method} ${path} is documented`);
-    assert.equal(answer.status, status, `${found.name}: ${JSON.stringify(answer.body)}`);
-    const response = follow(openapi, found.operation.responses[status]);
-    assert(response, `${found.name} ${status} is documented`);
-    fits(response.content['application/json'].schema, answer.body, `${found.name} ${status}`);
-    for (const [header, { schema }] of Object.entries(response.headers ?? {}).map(([h, v]) => [h, follow(openapi, v)]))
-        if (status >= 400 || header !== 'Location')
-            assert(schema && answer.headers.get(header) !== null, `${found.name} ${status}: ${header}`);
-    asked.add(found.name);
+    assert.equal(answer.status, status, `${method} ${path}: ${JSON.stringify(answer.body)}`);
+    asked.add(answer.operation);
     return answer.body;
 }
 
@@ -239,37 +190,116 @@ test('what each route answers is what is documented', { timeout: 60_000 }, async
     const late = stack.user('late', { exp: 1 });
     for (const { name, path, operation } of operations.filter((o) => o.operation.security?.length !== 0)) {
         const [method] = name.split(' ');
-        const url = path.replace('/api/v1', '').replace('{id}', group.id).replace('{userId}', 'bob');
+        const url = path.replace(BASE, '').replace('{id}', group.id).replace('{userId}', 'bob');
         await ask(late, method, url, operation.requestBody ? {} : undefined, 401);
     }
-    assert.deepEqual(operations.map((o) => o.name).filter((name) => !asked.has(name)).sort(), ['GET /healthz', 'GET /readyz']);
+    assert.deepEqual(operations.map((o) => o.name).filter((name) => !asked.has(name)).sort(),
+        ['GET /api/docs', 'GET /api/docs/{file}', 'GET /api/openapi.json', 'GET /healthz', 'GET /readyz']);
 });
+
+// A route that needs no token, asked as anybody would; the answer is held against the document.
+async function get(path, { method = 'GET', headers = {} } = {}) {
+    const answer = await fetch(stack.url + path, { method, headers, redirect: 'manual' });
+    const text = await answer.text();
+    const json = answer.headers.get('content-type')?.startsWith('application/json');
+    const body = text ? (json ? JSON.parse(text) : text) : null;
+    checkAnswer({ method, path, status: answer.status, headers: answer.headers, body });
+    return { status: answer.status, headers: answer.headers, body };
+}
 
 test('the health routes answer as documented', { timeout: 30_000 }, async () => {
     for (const path of ['/healthz', '/readyz']) {
-        const answer = await fetch(stack.url + path);
-        const { responses } = openapi.paths[path].get;
-        fits(responses[answer.status].content['application/json'].schema, await answer.json(), path);
-        const refused = await fetch(stack.url + path, { method: 'POST' });
+        assert.equal((await get(path)).status, 200);
+        const refused = await get(path, { method: 'POST' });
         assert.equal(refused.status, 405);
-        assert(refused.headers.get('allow'));
-        fits(openapi.components.schemas.Error, await refused.json(), `POST ${path}`);
+        assert.equal(refused.headers.get('allow'), 'GET, HEAD, OPTIONS');
+        assert.equal(refused.body.code, 'method_not_allowed');
     }
 });
 
+test('the document is served as it is written', { timeout: 30_000 }, async () => {
+    const { headers, body } = await get('/api/openapi.json');
+    assert.deepEqual(body, openapi);
+    const again = await get('/api/openapi.json', { headers: { 'if-none-match': headers.get('etag') } });
+    assert.deepEqual([again.status, again.body, again.headers.get('etag')], [304, null, headers.get('etag')]);
+    const head = await get('/api/openapi.json', { method: 'HEAD' });
+    assert.deepEqual([head.status, head.headers.get('etag')], [200, headers.get('etag')]);
+    assert.equal((await get('/api/openapi.json', { method: 'DELETE' })).status, 405);
+});
+
+test('the page that reads it is served from disk, and nothing else is', { timeout: 30_000 }, async () => {
+    for (const [path, link] of [['/api/docs', 'docs/'], ['/api/docs/', '']]) {
+        const page = await get(path);
+        assert.equal(page.status, 200);
+        assert.match(page.headers.get('content-security-policy'), /^default-src 'none'; script-src 'self';/);
+        assert(page.body.includes(`src="${link}swagger-ui-bundle.js"`), path);
+        assert(!/<script>|https?:/.test(page.body), 'no script in the page, none from elsewhere');
+        for (const [, name] of page.body.matchAll(/(?:src|href)="([^"]+)"/g)) {
+            const file = await get(new URL(name, stack.url + path).pathname);
+            assert.equal(file.status, 200, name);
+            const again = await get(new URL(name, stack.url + path).pathname, { headers: { 'if-none-match': file.headers.get('etag') } });
+            assert.equal(again.status, 304, name);
+        }
+    }
+    const bundle = await get('/api/docs/swagger-ui-bundle.js');
+    assert.equal(bundle.body, readFileSync(`${SWAGGER_UI}/swagger-ui-bundle.js`, 'utf8'));
+    assert.equal(bundle.headers.get('cache-control'), 'no-cache');
+    for (const name of ['package.json', '..%2fpackage.json', '..%2f..%2fpackage.json', 'index.html', '%2fetc%2fpasswd', 'a%5cb'])
+        assert.equal((await get(`/api/docs/${name}`)).status, 404, name);
+    assert.equal((await get('/api/docs', { method: 'POST' })).status, 405);
+});
+
+test('without its files the page says what is missing', { timeout: 60_000 }, async () => {
+    const bare = await Stack.start({ parlor: { swagger_ui_path: '/nowhere' } });
+    try {
+        for (const path of ['/api/docs', '/api/docs/swagger-ui.css']) {
+            const answer = await fetch(bare.url + path);
+            const body = await answer.json();
+            assert.equal(answer.status, 404);
+            assert.equal(body.code, 'docs_not_installed');
+            assert.match(body.hint, /swagger_ui_path/);
+        }
+        assert.equal((await fetch(`${bare.url}/api/openapi.json`)).status, 200);
+        assert.match(bare.parlord.text(), /swagger_ui_path.*\/nowhere/);
+    } finally {
+        await bare.stop();
+    }
+});
+
+test('what is not as documented is found', () => {
+    const receipt = { chatRoomId: '0193587a-6b00-7000-8000-3f5a5f1b2c3d', userId: 'bob', readSeq: 1, deliveredSeq: 1, at: '2026-01-31T09:08:00.012Z' };
+    const topic = 'chat/v1/rooms/0193587a-6b00-7000-8000-3f5a5f1b2c3d/receipts';
+    const answer = { method: 'PATCH', path: `/api/v1/chat/rooms/${receipt.chatRoomId}/read`, status: 200, headers: null };
+    checkAnswer({ ...answer, body: receipt });
+    checkTopic(topic, Buffer.from(JSON.stringify(receipt)));
+    checkEvent('user_online', [{ userId: 'a', lastSeenAt: receipt.at }]);
+    checkAck('mark_as_read', { status: 'ok', readSeq: 1 });
+    const more = { ...receipt, more: 1 };
+    const { at, ...less } = receipt;
+    assert(at);
+    for (const body of [more, less, { ...receipt, readSeq: '1' }]) {
+        assert.throws(() => checkAnswer({ ...answer, body }), /200/);
+        assert.throws(() => checkTopic(topic, Buffer.from(JSON.stringify(body))), /receipts/);
+    }
+    assert.throws(() => checkAnswer({ ...answer, status: 202, body: receipt }), /not documented/);
+    assert.throws(() => checkAnswer({ ...answer, asked: { seq: '1' }, body: receipt }), /what was asked/);
+    assert.throws(() => checkAnswer({ ...answer, path: '/api/v1/chat/cellar', body: receipt }), /no such route/);
+    assert.throws(() => checkTopic('chat/v1/rooms/x/attic', Buffer.from('{}')), /not documented/);
+    assert.throws(() => checkEvent('user_asleep', [{}]), /not documented/);
+    assert.throws(() => checkEvent('user_online', [{ userId: 'a' }]), /lastSeenAt/);
+    assert.throws(() => checkAck('mark_as_read', { status: 'ok' }), /readSeq/);
+});
+
 test('what is said on topics and sockets is what is documented', { timeout: 60_000 }, async () => {
-    const fitsMessage = validator(asyncapi);
-    const payloadOf = (name) => asyncapi.components.messages[name].payload;
     const room = await stack.room([alice, bob]);
     const device = await bob.mqtt({ subscribe: [`chat/v1/rooms/${room}/#`, 'chat/v1/users/bob/#', 'chat/v1/users/alice/presence'] });
     const watcher = await bob.socket({ room });
     const speaker = await alice.socket({ room });
     const sent = await speaker.emit('send_message', { chatRoomId: room, content: 'one' });
-    fitsMessage(payloadOf('sent'), sent, 'send_message');
-    fitsMessage(payloadOf('joined'), await watcher.emit('join_chat', { chatRoomId: room, afterSeq: 0 }), 'join_chat');
-    fitsMessage(payloadOf('done'), await speaker.emit('typing_start', { chatRoomId: room }), 'typing_start');
-    fitsMessage(payloadOf('marked'), await watcher.emit('mark_as_read', { chatRoomId: room, seq: 1 }), 'mark_as_read');
-    fitsMessage(payloadOf('failed'), await speaker.emit('mark_as_read', { chatRoomId: room }), 'mark_as_read');
+    await watcher.emit('join_chat', { chatRoomId: room, afterSeq: 0 });
+    await speaker.emit('typing_start', { chatRoomId: room });
+    await watcher.emit('mark_as_read', { chatRoomId: room, seq: 1 });
+    await speaker.emit('mark_as_read', { chatRoomId: room });
     await alice.rest('PATCH', `/chat/messages/${sent.message.id}`, { content: 'two' });
     await alice.rest('DELETE', `/chat/messages/${sent.message.id}`);
     await alice.rest('POST', `/chat/rooms/${room}/participants`, { userId: 'carol' });
@@ -282,24 +312,14 @@ test('what is said on topics and sockets is what is documented', { timeout: 60_0
     await device.client.publishAsync(`chat/v1/rooms/${room}/read/bob`, '{}', { qos: 1 });
     await speaker.close();
 
-    const events = ['message_updated', 'message_deleted', 'participant_added', 'participant_updated', 'participant_removed',
-        'room_updated', 'room_added', 'message_read', 'user_typing'];
-    for (const name of events) {
-        const seen = await watcher.other.find((m) => m.event === name);
-        const message = Object.values(asyncapi.components.messages).find((m) => m.name === name);
-        fitsMessage(message.payload, seen.args[0], name);
-    }
-    const words = { receipts: 'receipt', inbox: 'message', typing: 'typing', presence: 'presence', replies: 'reply' };
-    for (const [word, name] of Object.entries(words)) {
-        const seen = await device.other.find((m) => m.topic.split('/').includes(word));
-        fitsMessage(payloadOf(name), JSON.parse(seen.text), word);
-    }
-    fitsMessage(payloadOf('rejected'), await device.acks.find((a) => a.status === 'rejected'), 'acks');
-    const named = { participant_added: 'roomEvent', participant_updated: 'roomEvent', participant_removed: 'roomEvent',
-        room_updated: 'roomEvent', room_added: 'userEvent' };
-    for (const [event, name] of Object.entries(named)) {
-        const seen = await device.other.find((m) => m.topic.endsWith('/events') && JSON.parse(m.text).event === event);
-        fitsMessage(payloadOf(name), JSON.parse(seen.text), event);
-    }
+    const told = ['message_updated', 'message_deleted', 'participant_added', 'participant_updated', 'participant_removed',
+        'room_updated', 'room_added'];
+    for (const event of [...told, 'message_read', 'user_typing']) await watcher.other.find((m) => m.event === event);
+    for (const word of ['receipts', 'inbox', 'typing', 'presence', 'replies'])
+        await device.other.find((m) => m.topic.split('/').includes(word));
+    await device.acks.find((a) => a.status === 'rejected');
+    for (const event of told.slice(2))
+        await device.other.find((m) => m.topic.endsWith('/events') && JSON.parse(m.text).event === event);
     for (const door of [device, watcher]) await door.close();
+    assert.deepEqual(stack.unfit, [], 'the doors look at everything that comes');
 });

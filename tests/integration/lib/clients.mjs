@@ -1,9 +1,11 @@
 // A user of Parlor and the three doors: MQTT (mqtt.js), Socket.IO (the official client) and REST (fetch). Each door
 // sends a draft and gives the answer in one shape, {status: 'stored', id, seq, clientMessageId} or
-// {status: 'rejected', code}, and keeps a log of the messages that it saw.
+// {status: 'rejected', code}, and keeps a log of the messages that it saw. Everything that comes by any door is held
+// against the published contract: by REST at once, by the others at the end of the test at the latest (stack.stop).
 import { createHmac, randomUUID } from 'node:crypto';
 import mqtt from 'mqtt';
 import { io } from 'socket.io-client';
+import { BASE, checkAck, checkAnswer, checkEvent, checkTopic } from './contract.mjs';
 import { EventLog } from './events.mjs';
 
 const base64 = (value) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
@@ -16,6 +18,16 @@ export function signToken(claims, key, header = { alg: 'HS256', typ: 'JWT' }) {
 
 export const nowSeconds = () => Math.floor(Date.now() / 1000);
 
+// A body as JSON, undefined when it is none.
+function parsed(body) {
+    if (typeof body !== 'string') return body;
+    try {
+        return JSON.parse(body);
+    } catch {
+        return undefined;
+    }
+}
+
 export class User {
     constructor(stack, id, claims = {}) {
         this.stack = stack;
@@ -23,8 +35,9 @@ export class User {
         this.token = signToken({ sub: id, exp: nowSeconds() + 3600, ...claims }, stack.secret);
     }
 
+    // operation: what openapi.yaml calls the route that answered, null where there is none.
     async rest(method, path, body, headers = {}) {
-        const response = await fetch(`${this.stack.url}/api/v1${path}`, {
+        const response = await fetch(`${this.stack.url}${BASE}${path}`, {
             method,
             headers: {
                 authorization: `Bearer ${this.token}`,
@@ -35,7 +48,9 @@ export class User {
             signal: AbortSignal.timeout(15_000),
         });
         const text = await response.text();
-        return { status: response.status, body: text ? JSON.parse(text) : null, headers: response.headers };
+        const answer = { status: response.status, body: text ? JSON.parse(text) : null, headers: response.headers };
+        answer.operation = checkAnswer({ method, path: BASE + path.split(/[?#]/)[0], asked: parsed(body), ...answer });
+        return answer;
     }
 
     // All messages of a room by GET, page after page, in rising seq.
@@ -86,6 +101,13 @@ export class MqttDoor {
             ...options,
         });
         user.stack.clients.add(door);
+        door.asked = new Map();
+        const publish = door.client.publishAsync.bind(door.client);
+        door.client.publishAsync = (topic, payload, ...rest) => {
+            const [, id] = topic.match(/\/api\/([^/]+)\/[^/]+$/) ?? [];
+            if (id) door.asked.set(id, parsed(String(payload)));
+            return publish(topic, payload, ...rest);
+        };
         door.client.on('message', (topic, payload) => door.#on(topic, payload));
         // Handlers are there before the connection is used; mqtt.js subscribes again by itself after each loss.
         const topics = [`chat/v1/users/${user.id}/acks`, ...subscribe];
@@ -96,9 +118,21 @@ export class MqttDoor {
 
     #on(topic, payload) {
         const text = payload.toString();
+        this.user.stack.check(() => {
+            checkTopic(topic, payload);
+            const [, id] = topic.match(/\/replies\/([^/]+)$/) ?? [];
+            if (this.asked.get(id)?.path) this.#checkReply(this.asked.get(id), JSON.parse(text));
+        });
         if (topic.endsWith('/acks')) this.acks.push(JSON.parse(text));
         else if (topic.endsWith('/messages')) this.seen.push(JSON.parse(text));
         else this.other.push({ topic, text });
+    }
+
+    // What was asked may be no request at all: then only the reply's own shape is known.
+    #checkReply({ method, path, body }, reply) {
+        if (typeof method !== 'string' || typeof path !== 'string' || path.includes('?')) return;
+        const whole = path.startsWith(BASE) ? path : BASE + path;
+        checkAnswer({ method, path: whole, asked: body, headers: null, ...reply });
     }
 
     publish(room, payload, qos = 1) {
@@ -163,6 +197,7 @@ export class SocketDoor {
             ...options,
         });
         door.socket.onAny((event, ...args) => {
+            if (namespace === '/chat') user.stack.check(() => checkEvent(event, args));
             if (event === 'new_message') door.seen.push(args[0].message);
             else door.other.push({ event, args });
         });
@@ -184,8 +219,10 @@ export class SocketDoor {
         return door;
     }
 
-    emit(event, data, ms = 10_000) {
-        return this.socket.timeout(ms).emitWithAck(event, data);
+    async emit(event, data, ms = 10_000) {
+        const answer = await this.socket.timeout(ms).emitWithAck(event, data);
+        this.user.stack.check(() => checkAck(event, answer));
+        return answer;
     }
 
     async send(room, draft, ms = 10_000) {

@@ -1,6 +1,7 @@
 // One Parlor of a test's own: PostgreSQL, Mosquitto with the plugin, parlord, each on free ports and in a new
 // folder below the system's temporary one. stop() ends all by process id and fails the test on any report of a
-// sanitizer, on a crash, and on a server that did not end when asked.
+// sanitizer, on a crash, on a server that did not end when asked, and on whatever came to its users' doors and is not
+// as the published contract says.
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,6 +15,7 @@ import { until } from './events.mjs';
 
 export const BUILD = process.env.PARLOR_BUILD ?? new URL('../../../build/test', import.meta.url).pathname;
 export const PLUGIN = `${BUILD}/plugin/mosquitto_parlor.so`;
+export const SWAGGER_UI = new URL('../../../deploy/swagger-ui/node_modules/swagger-ui-dist', import.meta.url).pathname;
 const SANITIZER = 'abort_on_error=0:exitcode=99:allocator_may_return_null=1';
 
 export const config = (settings) =>
@@ -41,6 +43,7 @@ export class Stack {
     async #setUp({ parlor = {}, broker = [], postgres = {}, migrate = true, secret }) {
         this.servers = [];
         this.clients = new Set();
+        this.unfit = [];
         this.folder = mkdtempSync(`${tmpdir()}/parlor-test-`);
         chmodSync(this.folder, 0o755);
         [this.mqttPort, this.wsPort, this.httpPort, this.adminPort] = await freePorts(4);
@@ -58,6 +61,7 @@ export class Stack {
             wake_socket: `${this.folder}/wake.sock`,
             http_port: this.httpPort,
             admin_port: this.adminPort,
+            swagger_ui_path: SWAGGER_UI,
             broker_port: this.mqttPort,
             limits: 'off',
             ...parlor,
@@ -163,6 +167,15 @@ export class Stack {
         }
     }
 
+    // For checks within the callbacks of clients: stop() fails on those that failed.
+    check(check) {
+        try {
+            check();
+        } catch (error) {
+            this.unfit.push(error.message);
+        }
+    }
+
     user(name, claims) {
         return new User(this, name, claims);
     }
@@ -216,7 +229,7 @@ export class Stack {
 
     async stop() {
         await this.#endAll();
-        const faults = [];
+        const faults = [...new Set(this.unfit)];
         for (const server of this.servers) {
             const report = server.report();
             if (report) faults.push(`${server.name}: ${report}`);
