@@ -8,8 +8,9 @@
 #include <string.h>
 
 #define STATE_EVERY_NS PLUGIN_NS_PER_S
-/* One turn of the loop fans out so much; the rest follows in the next. In between the broker reads, so that
- * the senders' next messages are being stored while these go out. */
+/* One turn of the loop fans out so much, or half of what waits if that is more; the rest follows in the next.
+ * In between the broker reads, so that the senders' next messages are being stored while these go out; and
+ * what waits here can't grow past twice what a turn reads. */
 #define TURN_DELIVERIES 128
 #define FRESH_NS        (3 * PLUGIN_NS_PER_S) /* the log is read once a second: a database that answers is newer */
 
@@ -152,8 +153,10 @@ static void put_states(struct plugin *p)
 static void take_results(struct plugin *p)
 {
     *p->unsent_end = queue_take(p->results);
-    while (*p->unsent_end != NULL)
+    while (*p->unsent_end != NULL) {
         p->unsent_end = &(*p->unsent_end)->next;
+        p->unsent_count++;
+    }
 }
 
 static struct result *pop_result(struct plugin *p)
@@ -162,6 +165,7 @@ static struct result *pop_result(struct plugin *p)
     if (node == NULL)
         return NULL;
     p->unsent = node->next;
+    p->unsent_count--;
     if (p->unsent == NULL)
         p->unsent_end = &p->unsent;
     return (struct result *)(void *)node;
@@ -179,7 +183,8 @@ void fanout_drain(struct plugin *p)
     struct result *result;
     size_t done = 0;
     take_results(p);
-    while (done < TURN_DELIVERIES && (result = pop_result(p)) != NULL) {
+    size_t left = p->unsent_count / 2;
+    while ((done < TURN_DELIVERIES || p->unsent_count > left) && (result = pop_result(p)) != NULL) {
         done += deliveries(p, result);
         send_result(p, result);
         tally_result(&p->tally, result);

@@ -40,6 +40,7 @@ struct plugin {
     struct presence *presence;
     struct queue *results;
     struct queue_node *unsent, **unsent_end; /* taken from it, for the next turns of the loop */
+    size_t unsent_count;
     struct writer *writer;
     struct wake *wake;
     uint64_t boot;
