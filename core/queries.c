@@ -80,7 +80,7 @@ const char QUERY_ROOM_CREATE[] =
     " (c.standing).user_role, c.rev, c.participant from " function "($1::uuid, $2, $6" values           \
     ", row($3, $4, $5)::parlor_standing) c"
 
-const char QUERY_PARTICIPANT_ADD[] = CHANGE("parlor_participant_add", ", $7, $8::bigint, $9::bigint");
+const char QUERY_PARTICIPANT_ADD[] = CHANGE("parlor_participant_add_once", ", $7, $8::bigint, $9::bigint, $10, $11::bigint");
 const char QUERY_PARTICIPANT_REMOVE[] = CHANGE("parlor_participant_remove", "");
 const char QUERY_PARTICIPANT_UPDATE[] = CHANGE("parlor_participant_update", ", $7");
 const char QUERY_ROOM_UPDATE[] = CHANGE("parlor_room_update", ", $7, $8, $9");

@@ -80,9 +80,11 @@ stack_make_cluster() {
     [ -n "$POSTGRES_BIN" ] || die "no PostgreSQL server programs here: apt-get install postgresql"
     if [ ! -s "$folder/PG_VERSION" ]; then
         say "making a private PostgreSQL cluster in $folder"
+        # Plain C would know no letters but a to z: a search tells upper from lower case by LC_CTYPE.
         rm -rf "$folder.new"
         settings_own_folder "$folder.new" 0700
-        (cd "$REAL" && "${AS[@]}" "$POSTGRES_BIN/initdb" -D "$folder.new" -U postgres -A trust -E UTF8 --locale=C) \
+        (cd "$REAL" && "${AS[@]}" "$POSTGRES_BIN/initdb" -D "$folder.new" -U postgres -A trust -E UTF8 \
+            --locale=C --lc-ctype=C.UTF-8) \
             >"$log" 2>&1 || die "initdb failed: $(tail -n 1 "$log") ($log)"
         mv "$folder.new" "$folder"
     fi

@@ -14,7 +14,7 @@
 #include "core/access.h"
 #include "http/exchange.h"
 
-#define CHANGE_VALUES_MAX 3
+#define CHANGE_VALUES_MAX 5
 
 /* Who stands where: what a verdict is based on. */
 struct standing {

@@ -166,7 +166,10 @@ static bool body_fits(struct exchange *x)
                                (long long)max);
         return false;
     }
-    if (request->body_size > 0 && !is_json(request->header(request, "Content-Type"))) {
+    const char *type = request->header(request, "Content-Type");
+    if (request->body_size > 0 && !is_json(type)) {
+        if (strncasecmp(type, "multipart/", 10) == 0)
+            x->hint = "Files are not taken yet: send the rest as JSON with `Content-Type: application/json`.";
         exchange_refuse_status(x, 415, "unsupported_media_type", "the body must be JSON in UTF-8");
         return false;
     }

@@ -169,7 +169,7 @@ static void on_answer(struct request *request, const struct reply *reply)
 static enum MHD_Result refuse(struct incoming *in, unsigned status, const char *reason, const char *word,
                               const char *text)
 {
-    static const char *const headers[] = {MHD_HTTP_HEADER_CONNECTION, "close", NULL};
+    const char *const headers[] = {MHD_HTTP_HEADER_CONNECTION, "close", "X-Request-Id", in->request_id, NULL};
     struct buf body = {0};
     buf_printf(&body,
                "{\"statusCode\":%u,\"error\":\"%s\",\"code\":\"%s\",\"message\":\"%s\",\"requestId\":\"%s\"}",

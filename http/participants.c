@@ -4,6 +4,7 @@
 #include "core/config.h"
 #include "core/queries.h"
 #include "http/change.h"
+#include "http/once.h"
 #include "http/rooms.h"
 
 #include <stdio.h>
@@ -15,7 +16,7 @@ struct participant_change {
     struct change change; /* first: x->state is this */
     bool self;
     enum member_role role; /* to be given; MEMBER_NONE: by the room's type */
-    char participants_max[NUMBER_TEXT_SIZE], rooms_max[NUMBER_TEXT_SIZE];
+    char participants_max[NUMBER_TEXT_SIZE], rooms_max[NUMBER_TEXT_SIZE], hash[ONCE_HASH_SIZE];
 };
 
 /* ---- What the requests bring ---- */
@@ -80,7 +81,9 @@ static bool may_add(struct exchange *x, struct change *c)
 static void on_added(struct exchange *x, const struct change *c)
 {
     const struct config *config = x->ports->config;
-    if (strcmp(c->outcome, "participants_max") == 0)
+    if (strcmp(c->outcome, "conflict") == 0)
+        exchange_refuse_status(x, 409, "conflict", "this Idempotency-Key was used with another body");
+    else if (strcmp(c->outcome, "participants_max") == 0)
         exchange_refuse_status(x, 409, "participants_max", "the room has %lld participants, the most allowed",
                                (long long)config->participants_max);
     else if (strcmp(c->outcome, "rooms_max") == 0)
@@ -88,6 +91,16 @@ static void on_added(struct exchange *x, const struct change *c)
                                (long long)config->rooms_max);
     else
         answer_participant(x, c->rev != NULL ? 201 : 200, c);
+}
+
+static void read_once(struct exchange *x, struct participant_change *p)
+{
+    p->change.values[3] = once_key(x);
+    if (p->change.values[3] == NULL || x->problems.count > 0)
+        return;
+    const char *role = p->role != MEMBER_NONE ? member_role_name(p->role) : "";
+    once_hash((const char *const[]){"participant", x->id_text, p->change.user, role}, 4, p->hash);
+    p->change.values[4] = p->hash;
 }
 
 void participants_add(struct exchange *x)
@@ -101,6 +114,7 @@ void participants_add(struct exchange *x)
     enum json_kind role = json_kind(json_get(x->tree, "role"));
     if (role != JSON_ABSENT && role != JSON_NULL)
         read_role(x, p, true);
+    read_once(x, p);
     if (exchange_refuse_problems(x))
         return;
     const struct config *config = x->ports->config;
@@ -110,7 +124,7 @@ void participants_add(struct exchange *x)
     c->sql = QUERY_PARTICIPANT_ADD;
     c->values[1] = p->participants_max;
     c->values[2] = p->rooms_max;
-    c->count = 3;
+    c->count = 5;
     c->may = may_add;
     c->done = on_added;
     change_run(x, c);

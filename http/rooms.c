@@ -6,6 +6,7 @@
 #include "core/members.h"
 #include "core/queries.h"
 #include "http/change.h"
+#include "http/once.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -267,24 +268,15 @@ static void read_participants(struct exchange *x, struct room_draft *d)
                      (long long)max);
 }
 
-static void read_key(struct exchange *x, struct room_draft *d)
+/* Of what the room will be: a key used again must ask for the same. */
+static void hash_draft(struct exchange *x, const struct room_draft *d, char out[ONCE_HASH_SIZE])
 {
-    d->key = x->request->header(x->request, "Idempotency-Key");
-    if (d->key != NULL && !client_message_id_valid(d->key, strlen(d->key)))
-        problems_add(&x->problems, "Idempotency-Key must be 1 to %d bytes of UTF-8", CLIENT_MESSAGE_ID_MAX);
-}
-
-/* FNV-1a over what the room will be, the same on every machine: a key used again must ask for the same. */
-static int64_t hash_draft(const struct room_draft *d)
-{
-    uint64_t hash = 0xcbf29ce484222325U;
-    const char *head[] = {room_type_name(d->type), d->name != NULL ? d->name : ""};
-    for (size_t i = 0; i < d->count + 2; i++) {
-        const char *text = i < 2 ? head[i] : d->others[i - 2];
-        for (size_t at = 0; at <= strlen(text); at++)
-            hash = (hash ^ (unsigned char)text[at]) * 0x100000001b3U;
-    }
-    return (int64_t)hash;
+    const char **texts = exchange_alloc(x, (d->count + 2) * sizeof *texts);
+    texts[0] = room_type_name(d->type);
+    texts[1] = d->name != NULL ? d->name : "";
+    if (d->count > 0)
+        memcpy(texts + 2, d->others, d->count * sizeof *texts);
+    once_hash(texts, d->count + 2, out);
 }
 
 static void on_made_room(struct exchange *x, const struct db_answer *answer)
@@ -342,10 +334,10 @@ static void create(struct exchange *x, const struct room_draft *d)
 {
     struct clock_port *clock = x->ports->clock;
     struct uuid id;
-    char id_text[UUID_TEXT_SIZE], hash[NUMBER_TEXT_SIZE], rooms_max[NUMBER_TEXT_SIZE];
+    char id_text[UUID_TEXT_SIZE], hash[ONCE_HASH_SIZE], rooms_max[NUMBER_TEXT_SIZE];
     uuid_make(&id, clock->wall_ms(clock));
     uuid_format(&id, id_text);
-    snprintf(hash, sizeof hash, "%lld", (long long)hash_draft(d));
+    hash_draft(x, d, hash);
     snprintf(rooms_max, sizeof rooms_max, "%lld", (long long)x->ports->config->rooms_max);
     /* An array's literal; a user id has no character that would need an escape in quotes. */
     struct buf *others = &x->text;
@@ -368,7 +360,7 @@ void rooms_create(struct exchange *x)
     read_type(x, d);
     read_name(x, d);
     read_participants(x, d);
-    read_key(x, d);
+    d->key = once_key(x);
     if (!exchange_refuse_problems(x))
         create(x, d);
 }

@@ -279,6 +279,8 @@ test('search: all words, the last by its beginning, newest first, with matches',
     const { matches, ...message } = data[1];
     assert.deepEqual(message, said[0]);
     assert.deepEqual((await search(bob, room, '\u00c9T')).data.map(highlighted), [['\u00c9t\u00e9']]);
+    for (const text of ['\u00e9t', '\u00c9T\u00c9'])
+        assert.deepEqual((await search(bob, room, text)).data.map(highlighted), [['\u00c9t\u00e9']], text);
     assert.deepEqual((await search(bob, room, 'world')).data.map((m) => m.seq), [4, 3, 1]);
     assert.deepEqual((await search(bob, room, 'of quo')).data.map(highlighted), [['of', 'quotes']]);
     assert.deepEqual(await found(bob, room, 'bob@example.com'), ['mail bob@example.com now']);

@@ -339,3 +339,39 @@ test('events come in the order of their revs, and each is told what is its own',
     assert.deepEqual([heard[2].room.name, heard[2].room.rev], ['renamed', 3]);
     for (const door of [olga, mia]) await door.close();
 });
+
+test('a participant is added once under an Idempotency-Key', { timeout: 30_000 }, async () => {
+    const { olga, mia } = users;
+    const [room, other] = [await stack.room([olga, mia]), await stack.room([olga, mia])];
+    const once = (key, body, where = room) =>
+        olga.rest('POST', `/chat/rooms/${where}/participants`, body, { 'idempotency-key': key });
+    const raced = await Promise.all(Array.from({ length: 4 }, () => once('k1', { userId: 'kim' })));
+    for (const answer of raced) assert.deepEqual([answer.status, answer.body], [201, raced[0].body], JSON.stringify(answer.body));
+    for (const [body, where] of [[{ userId: 'lou' }], [{ userId: 'kim', role: 'admin' }], [{ userId: 'kim' }, other]])
+        assert.equal((await must(409, once('k1', body, where))).code, 'conflict');
+    assert.equal((await must(200, once('k2', { userId: 'kim' }))).userId, 'kim');
+    await must(200, olga.rest('PATCH', `/chat/rooms/${room}/participants/kim/remove`));
+    const before = await stateOf(room);
+    assert.deepEqual(await must(201, once('k1', { userId: 'kim' })), raced[0].body, 'answered as it was the first time');
+    assert.deepEqual(await stateOf(room), before, 'and not done again');
+    await must(201, once('k3', { userId: 'kim' }));
+    const long = await must(400, once('x'.repeat(129), { userId: 'a b' }));
+    assert.equal(long.message.length, 2, 'every field is named');
+    // What is refused is not remembered.
+    await must(403, mia.rest('POST', `/chat/rooms/${room}/participants`, { userId: 'lou' }, { 'idempotency-key': 'k1' }));
+    await must(201, olga.rest('POST', '/chat/rooms', { type: 'group' }, { 'idempotency-key': 'k4' }));
+    assert.equal((await must(409, once('k4', { userId: 'lou' }))).code, 'conflict', 'one key, one thing');
+});
+
+test('a form is told that files are not taken yet', { timeout: 30_000 }, async () => {
+    const { olga, mia } = users;
+    const room = await stack.room([olga, mia]);
+    const form = new FormData();
+    form.set('content', 'by form');
+    const answer = await fetch(`${stack.url}/api/v1/chat/rooms/${room}/messages`,
+        { method: 'POST', headers: { authorization: `Bearer ${olga.token}` }, body: form });
+    const { code, hint } = await answer.json();
+    assert.deepEqual([answer.status, code], [415, 'unsupported_media_type']);
+    assert.match(hint, /Files are not taken yet/);
+    assert.equal((await stack.stored(room)).length, 0);
+});

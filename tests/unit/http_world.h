@@ -28,7 +28,7 @@
 #define SUPPORT    "01900000-0000-7000-8000-000000000003"
 #define WALL_MS    1767225600000LL
 #define MESSAGES   "/api/v1/chat/rooms/" ROOM "/messages"
-#define VALUES_MAX 10
+#define VALUES_MAX 12
 #define ROWS_MAX   4
 
 /* ---- The world by hand ---- */

@@ -186,7 +186,12 @@ static void expect_refused(struct world *w, const char *request, const char *sta
     assert_non_null(heard.data);
     assert_non_null(strstr(heard.data, status));
     assert_non_null(strstr(heard.data, word));
-    assert_non_null(strstr(heard.data, "\"requestId\":\""));
+    const char *id = strstr(heard.data, "X-Request-Id: ");
+    const char *named = strstr(heard.data, "\"requestId\":\"");
+    assert_non_null(id);
+    assert_non_null(named);
+    id += strlen("X-Request-Id: ");
+    assert_memory_equal(named + strlen("\"requestId\":\""), id, strcspn(id, "\r"));
     assert_int_equal(w->requests, before);
     buf_finish(&heard);
     close(fd);

@@ -51,8 +51,9 @@ static void test_added(void **state)
 {
     (void)state;
     ask("POST", PARTICIPANTS, "", "{\"userId\":\"bob\"}");
-    const char *values[] = {ROOM, "alice", "group", "owner", NULL, "bob", "member", "1000", "5000"};
-    assert_values(QUERY_PARTICIPANT_ADD, 9, values);
+    const char *values[] = {ROOM,     "alice", "group", "owner", NULL, "bob",
+                            "member", "1000",  "5000",  NULL,    NULL};
+    assert_values(QUERY_PARTICIPANT_ADD, 11, values);
     done_answers(QUERY_PARTICIPANT_ADD, "added", "4", BOB);
     assert_answer(201, BOB);
 
@@ -67,6 +68,9 @@ static void test_added(void **state)
     ask("POST", PARTICIPANTS, "", "{\"userId\":\"bob\"}");
     done_answers(QUERY_PARTICIPANT_ADD, "rooms_max", NULL, NULL);
     assert_answer(409, "\"code\":\"rooms_max\"");
+    ask("POST", PARTICIPANTS, "", "{\"userId\":\"bob\"}");
+    done_answers(QUERY_PARTICIPANT_ADD, "conflict", NULL, BOB);
+    assert_answer(409, "\"code\":\"conflict\"");
 }
 
 static void test_problems(void **state)

@@ -29,7 +29,7 @@ export class Postgres {
         writeFileSync(p.log, '');
         if (isRoot) for (const path of [p.folder, p.log]) chownSync(path, ...postgresIds());
         p.data = `${p.folder}/data`;
-        p.run('initdb', ['-D', p.data, '-U', 'parlor', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']);
+        p.run('initdb', ['-D', p.data, '-U', 'parlor', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--lc-ctype=C.UTF-8', '--no-sync']);
         const all = {
             listen_addresses: "''",
             unix_socket_directories: `'${p.folder}'`,
