@@ -9,10 +9,7 @@
 #include <string.h>
 
 #define PATH               "/socket.io"
-#define PING_INTERVAL_MS   25000
-#define PING_TIMEOUT_MS    20000
 #define UPGRADE_TIMEOUT_MS 10000
-#define CONNECT_TIMEOUT_MS 45000
 #define PAYLOAD_FACTOR     2 /* of the limit of an event: up to here a larger one is answered, not cut off */
 
 struct bridge {
@@ -44,17 +41,19 @@ struct bridge *bridge_create(const struct ports *ports)
 {
     const struct config *config = ports->config;
     struct bridge *b = mem_zalloc(1, sizeof *b);
-    struct engine_options options = {.ping_interval_ms = PING_INTERVAL_MS,
-                                     .ping_timeout_ms = PING_TIMEOUT_MS,
+    struct engine_options options = {.ping_interval_ms = config->socket_ping_interval_ms,
+                                     .ping_timeout_ms = config->socket_ping_timeout_ms,
                                      .upgrade_timeout_ms = UPGRADE_TIMEOUT_MS,
                                      .payload_max = (size_t)config->payload_bytes_max * PAYLOAD_FACTOR,
                                      .unsent_max = (size_t)config->unsent_bytes_max,
                                      .sessions_max = (size_t)config->http_connections_max,
                                      .connects_per_s = config->limits ? config->connects_per_s : 0,
+                                     .strangers_max = config->limits ? config->strangers_address_max : 0,
+                                     .packets_per_s = config->limits ? config->socket_packets_per_s : 0,
                                      .cors_origins = config->cors_origins};
 
     b->ports = *ports;
-    b->sockets = sockets_create(ports->clock, &options, CONNECT_TIMEOUT_MS);
+    b->sockets = sockets_create(ports->clock, &options, config->socket_connect_timeout_ms);
     sockets_add(b->sockets, "/",
                 &(struct nsp_handlers){.self = b,
                                        .anonymous = true,
@@ -128,14 +127,21 @@ static void put_sessions(const struct engine_stats *engine, struct buf *out)
                  engine->sessions - engine->websockets);
     metrics_single(out, "parlor_socket_sessions_opened_total", METRIC_COUNTER, "Engine.IO sessions opened.",
                    engine->opened);
-    metrics_single(out, "parlor_socket_sessions_refused_total", METRIC_COUNTER,
-                   "Handshakes refused over a limit.", engine->refused);
+    metrics_family(out, "parlor_socket_sessions_refused_total", METRIC_COUNTER,
+                   "Handshakes refused over a limit, by which.");
+    for (int i = 0; i < ENGINE_REFUSALS; i++) {
+        static const char *const limits[ENGINE_REFUSALS] = {"sessions", "connects_per_s", "strangers"};
+
+        buf_clear(&labels);
+        metrics_label(&labels, "limit", limits[i]);
+        metrics_line(out, "parlor_socket_sessions_refused_total", labels.data, engine->refused[i]);
+    }
     metrics_family(out, "parlor_socket_sessions_ended_total", METRIC_COUNTER,
                    "Engine.IO sessions ended, by why.");
     for (int i = 0; i < SESSION_ENDS; i++) {
         static const char *const reasons[SESSION_ENDS] = {"client_left", "transport_error", "ping_timeout",
                                                           "parse_error", "too_big",         "slow_reader",
-                                                          "closed",      "shutdown"};
+                                                          "closed",      "shutdown",        "flood"};
         buf_clear(&labels);
         metrics_label(&labels, "reason", reasons[i]);
         metrics_line(out, "parlor_socket_sessions_ended_total", labels.data, engine->ended[i]);
@@ -143,14 +149,16 @@ static void put_sessions(const struct engine_stats *engine, struct buf *out)
     buf_finish(&labels);
 }
 
-static void put_chat(const struct chat_stats *chat, const struct audience_stats *audience, struct buf *out)
+static void put_chat(const struct chat_stats *chat, const struct call_sockets_stats *calls,
+                     const struct audience_stats *audience, struct buf *out)
 {
     metrics_family(out, "parlor_sockets", METRIC_GAUGE, "Socket.IO sockets, by namespace.");
     metrics_line(out, "parlor_sockets", "namespace=\"/chat\"", chat->sockets);
+    metrics_line(out, "parlor_sockets", "namespace=\"/calls\"", calls->sockets);
     metrics_single(out, "parlor_socket_frames_total", METRIC_COUNTER,
                    "Events of rooms that were written to sockets.", chat->delivered);
     metrics_single(out, "parlor_socket_connects_refused_total", METRIC_COUNTER,
-                   "Sockets answered CONNECT_ERROR.", chat->refused);
+                   "Sockets answered CONNECT_ERROR.", chat->refused + calls->refused);
     metrics_single(out, "parlor_socket_events_limited_total", METRIC_COUNTER,
                    "Events of sockets refused over their rate.", chat->limited);
     metrics_single(out, "parlor_socket_users", METRIC_GAUGE, "Users with a socket here.", audience->persons);
@@ -163,5 +171,5 @@ static void put_chat(const struct chat_stats *chat, const struct audience_stats 
 void bridge_metrics(const struct bridge *b, struct buf *out)
 {
     put_sessions(sockets_stats(b->sockets), out);
-    put_chat(chat_stats(b->chat), audience_stats(chat_audience(b->chat)), out);
+    put_chat(chat_stats(b->chat), call_sockets_stats(b->calls), audience_stats(chat_audience(b->chat)), out);
 }

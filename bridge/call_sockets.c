@@ -1,19 +1,28 @@
 #include "bridge/call_sockets.h"
 
+#include "bridge/answers.h"
 #include "bridge/deadlines.h"
 #include "bridge/identity.h"
+#include "core/config.h"
+#include "core/ids.h"
+#include "core/json.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define TABLE_SIZE 1024 /* a power of two */
+
 struct call_sockets {
     struct ports ports;
     struct deadlines *deadlines;
+    struct call_socket *table[TABLE_SIZE]; /* by user */
+    struct call_sockets_stats stats;
 };
 
 struct call_socket {
     struct socket *socket;
+    struct call_socket *next; /* in the table */
     int64_t expires_at_s;
     struct deadline deadline; /* when the token expires */
     char user[];
@@ -34,18 +43,45 @@ static void on_deadline(void *self, struct deadline *deadline)
         socket_disconnect(s->socket);
 }
 
+static struct call_socket **place_of(struct call_sockets *calls, const char *user)
+{
+    return &calls->table[bytes_hash(user, strlen(user)) & (TABLE_SIZE - 1)];
+}
+
+static bool has_room_for(struct call_sockets *calls, const char *user)
+{
+    const struct config *config = calls->ports.config;
+    int64_t count = 0;
+
+    for (struct call_socket *s = *place_of(calls, user); s != NULL; s = s->next)
+        count += strcmp(s->user, user) == 0;
+    return !config->limits || count < config->connections_user_max;
+}
+
 static void on_connect(void *self, struct socket *socket, struct slice auth, const char *authorization)
 {
     struct call_sockets *calls = self;
-    struct call_socket *s;
+    struct call_socket *s, **place;
     struct token token;
+    size_t size;
 
     if (!identity_check(&calls->ports, auth, authorization, &token)) {
+        calls->stats.refused++;
         socket_refuse(socket, IDENTITY_REFUSAL);
         return;
     }
-    s = mem_zalloc(1, sizeof *s + strlen(token.user) + 1);
-    memcpy(s->user, token.user, strlen(token.user));
+    if (!has_room_for(calls, token.user)) {
+        calls->stats.refused++;
+        socket_refuse(socket, IDENTITY_TOO_MANY);
+        return;
+    }
+    size = strlen(token.user) + 1;
+    s = mem_zalloc(1, sizeof *s + size);
+    memcpy(s->user, token.user, size);
+    place = place_of(calls, s->user);
+    s->next = *place;
+    *place = s;
+    calls->stats.sockets++;
     s->socket = socket;
     s->expires_at_s = token.expires_at_s;
     socket_set_holder(socket, s);
@@ -56,23 +92,31 @@ static void on_connect(void *self, struct socket *socket, struct slice auth, con
 
 static void on_event(void *self, struct socket *socket, const struct event *event)
 {
-    static const char answer[] =
-        "{\"status\":\"error\",\"code\":\"unknown_event\",\"message\":\"/calls knows no such event.\"}";
+    struct slice data = event->args;
+    struct error e;
 
     (void)self;
-    socket_ack(socket, &event->ack, (struct slice){answer, sizeof answer - 1}, NULL, 0);
+    error_set(&e, ERROR_INVALID, "unknown_event", "/calls knows no such event.");
+    if (json_check(data.text, data.size, NULL) != 0)
+        data.size = 0;
+    answer_error(socket, &event->ack, event->name, data, &e);
 }
 
 static void on_disconnect(void *self, struct socket *socket, enum session_end end)
 {
     struct call_sockets *calls = self;
-    struct call_socket *s = socket_holder(socket);
+    struct call_socket *s = socket_holder(socket), **place;
 
     (void)end;
     if (s == NULL)
         return;
     deadlines_clear(calls->deadlines, &s->deadline);
     calls->ports.broker->online(calls->ports.broker, s->user, false);
+    place = place_of(calls, s->user);
+    while (*place != s)
+        place = &(*place)->next;
+    *place = s->next;
+    calls->stats.sockets--;
     free(s);
 }
 
@@ -96,4 +140,9 @@ void call_sockets_destroy(struct call_sockets **calls)
     deadlines_destroy(&(*calls)->deadlines);
     free(*calls);
     *calls = NULL;
+}
+
+const struct call_sockets_stats *call_sockets_stats(const struct call_sockets *calls)
+{
+    return &calls->stats;
 }

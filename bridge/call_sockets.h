@@ -14,4 +14,10 @@ struct call_sockets *call_sockets_create(const struct ports *ports, struct socke
 /* Its sockets must be gone: sockets_destroy comes first. */
 void call_sockets_destroy(struct call_sockets **calls);
 
+struct call_sockets_stats {
+    size_t sockets;
+    uint64_t refused; /* CONNECT_ERRORs */
+};
+const struct call_sockets_stats *call_sockets_stats(const struct call_sockets *calls);
+
 #endif

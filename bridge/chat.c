@@ -164,8 +164,7 @@ static void on_connect(void *self, struct socket *socket, struct slice auth, con
         chat->stats.refused++;
         if (person->socket_count == 0)
             audience_quit(chat->audience, person);
-        socket_refuse(socket,
-                      "{\"message\":\"Too many connections\",\"data\":{\"code\":\"too_many_connections\"}}");
+        socket_refuse(socket, IDENTITY_TOO_MANY);
         return;
     }
     s = mem_zalloc(1, sizeof *s);

@@ -1,3 +1,4 @@
+#include "bridge/answers.h"
 #include "bridge/chat_socket.h"
 #include "core/access.h"
 #include "core/config.h"
@@ -33,38 +34,6 @@ void chat_answer(struct chat_socket *s, const struct ack_id *ack, struct slice m
     buf_finish(&text);
 }
 
-void chat_answer_error(struct chat_socket *s, const struct ack_id *ack, const char *pattern,
-                       struct slice data, const struct error *why)
-{
-    struct buf text = {0};
-
-    buf_put_text(&text, "{\"status\":\"error\"");
-    if (ack->size > 0) {
-        buf_put_text(&text, ",\"code\":");
-        json_put_text(&text, why->word);
-    }
-    buf_put_text(&text, ",\"message\":");
-    json_put_text(&text, why->text);
-    if (ack->size == 0) {
-        buf_put_text(&text, ",\"code\":");
-        json_put_text(&text, why->word);
-        buf_put_text(&text, ",\"cause\":{\"pattern\":");
-        json_put_text(&text, pattern);
-        buf_put_text(&text, ",\"data\":");
-        if (data.size > 0)
-            buf_put(&text, data.text, data.size);
-        else
-            buf_put_text(&text, "null");
-        buf_put_byte(&text, '}');
-    }
-    buf_put_byte(&text, '}');
-    if (ack->size > 0)
-        socket_ack(s->socket, ack, (struct slice){text.data, text.size}, NULL, 0);
-    else
-        socket_emit(s->socket, "exception", (struct slice){text.data, text.size});
-    buf_finish(&text);
-}
-
 void question_open(struct question *q, struct chat_socket *s, const struct ack_id *ack, struct slice data,
                    const char *pattern)
 {
@@ -93,7 +62,8 @@ void question_close(struct question *q)
 void question_fail(const struct question *q, const struct error *why)
 {
     if (q->socket != NULL)
-        chat_answer_error(q->socket, &q->ack, q->pattern, (struct slice){q->data.data, q->data.size}, why);
+        answer_error(q->socket->socket, &q->ack, (struct slice){q->pattern, strlen(q->pattern)},
+                     (struct slice){q->data.data, q->data.size}, why);
 }
 
 /* ---- Rights. ---- */
@@ -337,12 +307,6 @@ static int dispatch(struct chat_socket *s, struct asked *a, struct error *e)
     return error_set(e, ERROR_INVALID, "unknown_event", "/chat knows no such event.");
 }
 
-/* For `exception`, which names the event as the client did. */
-static char *pattern_of(struct slice name)
-{
-    return mem_dup(name.text, name.size < 64 ? name.size : 64);
-}
-
 void chat_on_event(void *self, struct socket *socket, const struct event *event)
 {
     struct chat *chat = self;
@@ -362,13 +326,9 @@ void chat_on_event(void *self, struct socket *socket, const struct event *event)
         a.object = tree = parse_args(event->args, &a.data, &copy, &e);
         result = tree == NULL ? -1 : dispatch(s, &a, &e);
     }
-    if (result != 0) {
-        char *pattern = pattern_of(event->name);
-
-        chat_answer_error(s, &event->ack, utf8_check(pattern, strlen(pattern)) ? pattern : "?",
-                          tree != NULL ? a.data : (struct slice){NULL, 0}, &e);
-        free(pattern);
-    }
+    if (result != 0)
+        answer_error(s->socket, &event->ack, event->name, tree != NULL ? a.data : (struct slice){NULL, 0},
+                     &e);
     json_destroy(&tree);
     buf_finish(&copy);
 }

@@ -77,10 +77,6 @@ void chat_on_event(void *chat, struct socket *socket, const struct event *event)
 
 /* Answers {"status":"ok"} and `more` (JSON members with a comma before them; may be empty). */
 void chat_answer(struct chat_socket *s, const struct ack_id *ack, struct slice more);
-/* The ack of an error, or `exception` when no ack was asked for; data NULL: null. */
-void chat_answer_error(struct chat_socket *s, const struct ack_id *ack, const char *pattern,
-                       struct slice data, const struct error *why);
-
 /* Puts it on the socket's list. `pattern` is a constant. */
 void question_open(struct question *q, struct chat_socket *s, const struct ack_id *ack, struct slice data,
                    const char *pattern);

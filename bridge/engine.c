@@ -64,8 +64,7 @@ struct engine *engine_create(struct clock_port *clock, const struct engine_optio
     e->upgrades = deadlines_create(clock, session_on_upgrade_timeout, e);
     e->readers = websocket_pool_create();
     e->ping = websocket_frame(WEBSOCKET_TEXT, "2", 1);
-    if (options->connects_per_s > 0)
-        e->admission = admission_create(options->connects_per_s);
+    e->admission = admission_create(options->connects_per_s, options->strangers_max);
     return e;
 }
 
@@ -236,20 +235,27 @@ static void answer_preflight(struct engine *e, struct request *request)
 
 /* ---- Requests. ---- */
 
+static bool refuse(struct engine *e, struct request *request, enum engine_refusal why)
+{
+    static const char *const texts[ENGINE_REFUSALS] = {"Too many sessions",
+                                                       "Too many connects from this address",
+                                                       "Too many sessions of this address without a token"};
+
+    e->stats.refused[why]++;
+    answer_json(e, request, why == REFUSED_SESSIONS ? 503 : 429, FORBIDDEN, texts[why]);
+    return false;
+}
+
 /* False when the new session was refused, and answered. */
 static bool admit(struct engine *e, struct request *request)
 {
-    if (e->options.sessions_max > 0 && e->stats.sessions >= e->options.sessions_max) {
-        e->stats.refused++;
-        answer_json(e, request, 503, FORBIDDEN, "Too many sessions");
-        return false;
-    }
-    if (e->admission != NULL &&
-        !admission_pass(e->admission, request->address, e->clock->mono_ns(e->clock))) {
-        e->stats.refused++;
-        answer_json(e, request, 429, FORBIDDEN, "Too many connects from this address");
-        return false;
-    }
+    enum admission_answer answer;
+
+    if (e->options.sessions_max > 0 && e->stats.sessions >= e->options.sessions_max)
+        return refuse(e, request, REFUSED_SESSIONS);
+    answer = admission_pass(e->admission, admission_place(request->address), e->clock->mono_ns(e->clock));
+    if (answer != ADMISSION_PASSED)
+        return refuse(e, request, answer == ADMISSION_TOO_FAST ? REFUSED_RATE : REFUSED_STRANGERS);
     return true;
 }
 

@@ -25,8 +25,12 @@ enum session_end {
     SESSION_SLOW_READER, /* unsent bytes over the limit */
     SESSION_CLOSED,      /* by the layer above */
     SESSION_SHUTDOWN,
+    SESSION_FLOOD, /* packets over the rate */
     SESSION_ENDS
 };
+
+/* Which limit a handshake met. */
+enum engine_refusal { REFUSED_SESSIONS, REFUSED_RATE, REFUSED_STRANGERS, ENGINE_REFUSALS };
 
 struct engine_options {
     int64_t ping_interval_ms;   /* 25000 is what official servers have */
@@ -36,6 +40,8 @@ struct engine_options {
     size_t unsent_max;          /* bytes that wait for a slow reader before it is closed */
     size_t sessions_max;        /* all together; 0: no limit */
     int64_t connects_per_s;     /* new sessions of one address; 0: no limit */
+    int64_t strangers_max;      /* sessions of one address that session_is_known has not named; 0: no limit */
+    int64_t packets_per_s;      /* of one session; 0: no limit */
     const char *cors_origins;   /* comma list, or *; NULL: no CORS headers. Lives as long as the engine */
 };
 
@@ -57,11 +63,11 @@ struct engine_handlers {
 };
 
 struct engine_stats {
-    size_t sessions;              /* open now */
-    size_t websockets;            /* of them, on WebSocket */
-    uint64_t opened;              /* ever */
-    uint64_t refused;             /* handshakes over a limit */
-    uint64_t ended[SESSION_ENDS]; /* ever, by why */
+    size_t sessions;                   /* open now */
+    size_t websockets;                 /* of them, on WebSocket */
+    uint64_t opened;                   /* ever */
+    uint64_t refused[ENGINE_REFUSALS]; /* handshakes over a limit, by which */
+    uint64_t ended[SESSION_ENDS];      /* ever, by why */
 };
 
 struct engine *engine_create(struct clock_port *clock, const struct engine_options *options,
@@ -80,6 +86,10 @@ void session_send_message(struct session *session, bool binary, const char *byte
 /* Sends what is queued, then closes; on_close is called before it returns, with SESSION_CLOSED or
  * SESSION_PARSE_ERROR. */
 void session_close(struct session *session, enum session_end end);
+
+/* Whether it is known who is there: until then, and from then on if it is not any more, a session counts as a
+ * stranger of its address. */
+void session_is_known(struct session *session, bool known);
 
 void *session_holder(const struct session *session);
 void session_set_holder(struct session *session, void *holder);

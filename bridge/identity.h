@@ -12,6 +12,10 @@
 /* What a socket without a valid token is refused with. */
 #define IDENTITY_REFUSAL "{\"message\":\"Unauthorized\",\"data\":{\"code\":\"invalid_token\"}}"
 
+/* ... and one of a user who has as many as may be. */
+#define IDENTITY_TOO_MANY                                                                                    \
+    "{\"message\":\"Too many connections\",\"data\":{\"code\":\"too_many_connections\"}}"
+
 /* `auth` is {"token": ...}, with or without `Bearer ` before it; the header may be NULL. True and *out for a
  * valid one. */
 bool identity_check(const struct ports *ports, struct slice auth, const char *authorization,

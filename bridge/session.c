@@ -3,19 +3,22 @@
  * are sessions ended that overflowed, so that session_send never ends one under the hands of its caller. */
 #include "bridge/session.h"
 
+#include "bridge/admission.h"
 #include "bridge/engineio.h"
-#include "core/json.h"
 
 #include <assert.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define NS_PER_S        1000000000
+#define SESSION_BURST_S 5 /* a session's bucket holds so many seconds' worth of packets */
+
 #define owner_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 /* ---- Life. ---- */
 
-static void session_use(struct session *s)
+void session_use(struct session *s)
 {
     s->busy++;
 }
@@ -26,33 +29,11 @@ static void session_free(struct session *s)
     free(s);
 }
 
-/* The end of a use; frees what was closed meanwhile. */
-static void session_unuse(struct session *s)
+/* Frees what was closed meanwhile. */
+void session_unuse(struct session *s)
 {
     if (--s->busy == 0 && s->closed && !s->in_turn)
         session_free(s);
-}
-
-static void drop_waiting(struct polling *p)
-{
-    for (size_t i = 0; i < p->count; i++)
-        shared_drop(p->waiting[i]);
-    p->count = 0;
-    p->bytes = 0;
-}
-
-static void polling_free(struct session *s)
-{
-    struct polling *p = s->polling;
-
-    if (p == NULL)
-        return;
-    assert(p->poll == NULL);
-    deadlines_clear(s->engine->upgrades, &p->upgrade);
-    drop_waiting(p);
-    free(p->waiting);
-    free(p);
-    s->polling = NULL;
 }
 
 static void stream_drop(struct session *s, enum websocket_status status)
@@ -80,6 +61,8 @@ static enum websocket_status close_status(enum session_end end)
     case SESSION_TRANSPORT_ERROR:
     case SESSION_SLOW_READER:
         return 0;
+    case SESSION_FLOOD:
+        return WEBSOCKET_POLICY;
     case SESSION_TOO_BIG:
         return WEBSOCKET_TOO_BIG;
     case SESSION_SHUTDOWN:
@@ -87,38 +70,6 @@ static enum websocket_status close_status(enum session_end end)
     default:
         return WEBSOCKET_NORMAL;
     }
-}
-
-/* ---- Polls. ---- */
-
-static void answer_poll(struct session *s, const char *text, size_t size)
-{
-    struct request *poll = s->polling->poll;
-
-    s->polling->poll = NULL;
-    engine_answer(s->engine, poll, 200, "text/plain; charset=UTF-8", text, size);
-}
-
-static void flush_poll(struct session *s, const char *last)
-{
-    struct polling *p = s->polling;
-    struct buf body = {0};
-
-    if (p->poll == NULL)
-        return;
-    for (size_t i = 0; i < p->count; i++) {
-        const char *bytes;
-        size_t size;
-        bool binary = websocket_payload(p->waiting[i], &bytes, &size) == WEBSOCKET_BINARY;
-
-        engineio_batch_put(&body, binary, bytes, size);
-    }
-    drop_waiting(p);
-    if (last != NULL)
-        engineio_batch_put(&body, false, last, strlen(last));
-    if (body.size > 0)
-        answer_poll(s, body.data, body.size);
-    buf_finish(&body);
 }
 
 /* ---- The end of a turn. ---- */
@@ -150,7 +101,7 @@ void session_turn(void *context)
         if (!s->closed && s->over)
             session_end(s, SESSION_SLOW_READER);
         else if (!s->closed && s->polling != NULL && s->transport < TRANSPORT_PROBED)
-            flush_poll(s, NULL);
+            session_flush_poll(s, NULL);
         session_unuse(s);
     }
 }
@@ -227,13 +178,14 @@ void session_end(struct session *s, enum session_end end)
     e->stats.sessions--;
     e->stats.websockets -= s->transport == TRANSPORT_WEBSOCKET;
     e->stats.ended[end]++;
+    session_is_known(s, true);
     engine_remove(e, s);
     deadlines_clear(e->beats, &s->beat);
     e->handlers.on_close(e->handlers.self, s, end);
     if (s->polling != NULL && s->polling->poll != NULL)
-        flush_poll(s, end == SESSION_CLIENT_LEFT ? "6" : "1");
+        session_flush_poll(s, end == SESSION_CLIENT_LEFT ? "6" : "1");
     stream_drop(s, close_status(end));
-    polling_free(s);
+    session_free_polling(s);
     session_unuse(s);
 }
 
@@ -249,17 +201,45 @@ static void upgrade_done(struct session *s)
     s->transport = TRANSPORT_WEBSOCKET;
     s->engine->stats.websockets++;
     if (p->poll != NULL)
-        answer_poll(s, "6", 1);
+        session_answer_poll(s, "6", 1);
     for (size_t i = 0; i < p->count; i++)
         write_frame(s, p->waiting[i]);
-    polling_free(s);
+    session_free_polling(s);
 }
 
-/* The packets of a session, whatever brought them. False when it has ended. */
-static bool on_packet(struct session *s, const struct engineio_packet *packet)
+void session_is_known(struct session *s, bool known)
+{
+    if (s->known == known)
+        return;
+    s->known = known;
+    admission_count(s->engine->admission, s->place, known ? -1 : 1);
+}
+
+/* False when it was a packet too many, and the session has ended for it. */
+static bool within_rate(struct session *s)
+{
+    struct engine *e = s->engine;
+    int64_t now, cost, at;
+
+    if (e->options.packets_per_s <= 0)
+        return true;
+    now = e->clock->mono_ns(e->clock);
+    cost = NS_PER_S / e->options.packets_per_s;
+    at = s->full_ns > now ? s->full_ns : now;
+    if (at + cost - now > (int64_t)SESSION_BURST_S * NS_PER_S) {
+        session_end(s, SESSION_FLOOD);
+        return false;
+    }
+    s->full_ns = at + cost;
+    return true;
+}
+
+bool session_on_packet(struct session *s, const struct engineio_packet *packet)
 {
     struct engine *e = s->engine;
 
+    if (!within_rate(s))
+        return false;
     switch (packet->type) {
     case ENGINEIO_MESSAGE:
         e->handlers.on_message(e->handlers.self, s, packet->binary, packet->data, packet->size);
@@ -353,81 +333,19 @@ struct session *session_open(struct engine *e, struct stream *stream, const stru
     shared_drop(frame);
     if (!e->handlers.on_open(e->handlers.self, s, handshake)) {
         stream_drop(s, WEBSOCKET_NORMAL);
-        polling_free(s);
+        session_free_polling(s);
         free(s);
         return NULL;
     }
     e->stats.sessions++;
     e->stats.opened++;
+    s->place = admission_place(handshake->address);
+    if (!s->known)
+        admission_count(e->admission, s->place, 1);
     e->stats.websockets += stream != NULL;
     engine_add(e, s);
     deadlines_set(e->beats, &s->beat, e->options.ping_interval_ms);
     return s;
-}
-
-/* ---- The polling transport. ---- */
-
-static void on_poll_gone(struct request *request)
-{
-    struct session *s = request->holder;
-
-    s->polling->poll = NULL;
-    engine_answer(s->engine, request, 200, NULL, NULL, 0);
-    session_end(s, SESSION_TRANSPORT_ERROR);
-}
-
-void session_on_poll(struct session *s, struct request *request)
-{
-    struct polling *p = s->polling;
-
-    if (p == NULL) {
-        engine_answer_error(s->engine, request, 400, 3);
-        return;
-    }
-    if (p->poll != NULL) {
-        engine_answer_error(s->engine, request, 400, 3);
-        session_end(s, SESSION_TRANSPORT_ERROR);
-        return;
-    }
-    p->poll = request;
-    request->holder = s;
-    request->on_gone = on_poll_gone;
-    if (s->transport == TRANSPORT_PROBED)
-        answer_poll(s, "6", 1);
-    else if (p->count > 0)
-        flush_poll(s, NULL);
-}
-
-void session_on_post(struct session *s, struct request *request)
-{
-    struct engine *e = s->engine;
-    struct engineio_batch batch = {0};
-    struct engineio_packet packet;
-    int more = 1;
-
-    if (s->polling == NULL) {
-        engine_answer_error(e, request, 400, 3);
-        return;
-    }
-    if (request->body_size > e->options.payload_max) {
-        engine_answer(e, request, 413, NULL, NULL, 0);
-        return;
-    }
-    session_use(s);
-    if (request->body_size == 0 || !utf8_check(request->body, request->body_size))
-        more = -1;
-    else
-        engineio_batch_open(&batch, request->body, request->body_size);
-    while (more == 1 && !s->closed && (more = engineio_batch_next(&batch, &packet)) == 1)
-        on_packet(s, &packet);
-    engineio_batch_close(&batch);
-    if (more < 0) {
-        engine_answer_error(e, request, 400, 3);
-        session_end(s, SESSION_PARSE_ERROR);
-    } else {
-        engine_answer(e, request, 200, "text/html", "ok", 2);
-    }
-    session_unuse(s);
 }
 
 /* ---- The WebSocket transport, and the upgrade to it. ---- */
@@ -447,7 +365,7 @@ static void upgrade_failed(struct session *s, enum websocket_status status)
     s->transport = TRANSPORT_POLLING;
     deadlines_clear(s->engine->upgrades, &s->polling->upgrade);
     if (s->polling->count > 0)
-        flush_poll(s, NULL);
+        session_flush_poll(s, NULL);
 }
 
 void session_on_upgrade_timeout(void *context, struct deadline *deadline)
@@ -462,7 +380,7 @@ static bool on_upgrade_packet(struct session *s, const struct engineio_packet *p
         send_text(s->stream, "3probe");
         s->transport = TRANSPORT_PROBED;
         if (s->polling->poll != NULL)
-            answer_poll(s, "6", 1);
+            session_answer_poll(s, "6", 1);
         return true;
     }
     if (packet->type == ENGINEIO_UPGRADE) {
@@ -482,7 +400,8 @@ static bool on_message_frame(struct session *s, bool binary, const char *bytes, 
                        : engineio_parse_text(bytes, size, &scratch, &packet);
 
     if (good) {
-        good = s->transport == TRANSPORT_WEBSOCKET ? on_packet(s, &packet) : on_upgrade_packet(s, &packet);
+        good = s->transport == TRANSPORT_WEBSOCKET ? session_on_packet(s, &packet)
+                                                   : on_upgrade_packet(s, &packet);
     } else if (s->transport == TRANSPORT_WEBSOCKET) {
         session_end(s, SESSION_PARSE_ERROR);
     } else {
@@ -496,6 +415,8 @@ static bool on_frame(void *context, enum websocket_opcode opcode, const char *by
 {
     struct session *s = context;
 
+    if ((opcode == WEBSOCKET_PING || opcode == WEBSOCKET_PONG) && !within_rate(s))
+        return false;
     if (opcode == WEBSOCKET_PING) {
         struct shared *pong = websocket_frame(WEBSOCKET_PONG, bytes, size);
 
@@ -584,11 +505,15 @@ void session_set_holder(struct session *s, void *holder)
 
 const char *session_end_name(enum session_end end)
 {
-    static const char *const names[SESSION_ENDS] = {
-        [SESSION_CLIENT_LEFT] = "transport close", [SESSION_TRANSPORT_ERROR] = "transport error",
-        [SESSION_PING_TIMEOUT] = "ping timeout",   [SESSION_PARSE_ERROR] = "parse error",
-        [SESSION_TOO_BIG] = "message too big",     [SESSION_SLOW_READER] = "slow reader",
-        [SESSION_CLOSED] = "forced close",         [SESSION_SHUTDOWN] = "server shutting down"};
+    static const char *const names[SESSION_ENDS] = {[SESSION_CLIENT_LEFT] = "transport close",
+                                                    [SESSION_TRANSPORT_ERROR] = "transport error",
+                                                    [SESSION_PING_TIMEOUT] = "ping timeout",
+                                                    [SESSION_PARSE_ERROR] = "parse error",
+                                                    [SESSION_TOO_BIG] = "message too big",
+                                                    [SESSION_SLOW_READER] = "slow reader",
+                                                    [SESSION_CLOSED] = "forced close",
+                                                    [SESSION_SHUTDOWN] = "server shutting down",
+                                                    [SESSION_FLOOD] = "flood"};
 
     return names[end];
 }

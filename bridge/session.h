@@ -1,5 +1,5 @@
-/* One Engine.IO session: its transport, what waits to be sent, its heartbeat. For engine.c and tests; the
- * layer above sees engine.h alone.
+/* One Engine.IO session: its transport, what waits to be sent, its heartbeat. For engine.c, session.c,
+ * session_polling.c and tests; the layer above sees engine.h alone.
  *
  * Polling: one GET is held until there is something to send. Upgrade: a stream comes while polling goes on;
  * after its probe every poll is answered with NOOP and output waits; with the upgrade packet output goes to
@@ -13,6 +13,7 @@
 
 #include "bridge/deadlines.h"
 #include "bridge/engine.h"
+#include "bridge/engineio.h"
 #include "bridge/websocket.h"
 
 #define SESSION_ID_SIZE 20 /* 120 random bits in base64url */
@@ -42,11 +43,14 @@ struct session {
     struct websocket_reader *reader;
     struct polling *polling; /* NULL on WebSocket */
     struct deadline beat;    /* when to ping, or until when the pong must come */
+    int64_t full_ns;         /* rate of its packets: when its bucket is full again */
     char id[SESSION_ID_SIZE];
+    uint16_t place; /* of its address, for admission */
     uint8_t transport;
-    bool awaits_pong, in_turn, over, closed;
-    bool base64;  /* binary messages go to the stream as text */
     uint8_t busy; /* calls that still use it: it is freed after the last */
+    bool awaits_pong, in_turn, over, closed;
+    bool known;  /* who it is: see session_is_known */
+    bool base64; /* binary messages go to the stream as text */
 };
 
 struct engine {
@@ -86,6 +90,18 @@ void session_on_poll(struct session *session, struct request *request);
 void session_on_post(struct session *session, struct request *request);
 /* A stream to upgrade to; base64 as in struct handshake. */
 void session_on_stream(struct session *session, struct stream *stream, bool base64);
+
+/* A call in which the session may end keeps it until it is done with it. */
+void session_use(struct session *session);
+void session_unuse(struct session *session);
+/* The packets of a session, whatever brought them. False when it has ended. */
+bool session_on_packet(struct session *session, const struct engineio_packet *packet);
+
+/* session_polling.c: what is done with a held poll, if there is one. */
+void session_answer_poll(struct session *session, const char *text, size_t size);
+/* Everything that waits, and `last` (NULL: none) behind it. */
+void session_flush_poll(struct session *session, const char *last);
+void session_free_polling(struct session *session);
 
 void session_end(struct session *session, enum session_end end);
 void session_turn(void *engine); /* the engine's timer */

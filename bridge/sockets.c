@@ -163,6 +163,7 @@ static void await_connect(struct client *c)
     }
     if (c->connect.slot == 0)
         deadlines_set(c->sockets->deadlines, &c->connect, c->sockets->connect_timeout_ms);
+    session_is_known(c->session, false);
 }
 
 static struct socket *find_socket(const struct client *c, struct slice nsp)
@@ -214,8 +215,10 @@ void socket_accept(struct socket *s, char *id_out)
 
     assert(!s->connected);
     s->connected = true;
-    if (!s->nsp->handlers.anonymous)
+    if (!s->nsp->handlers.anonymous) {
         deadlines_clear(s->client->sockets->deadlines, &s->client->connect);
+        session_is_known(s->client->session, true);
+    }
     session_make_id(id);
     if (id_out != NULL)
         memcpy(id_out, id, sizeof id);

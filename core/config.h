@@ -66,15 +66,21 @@ struct config {
     int64_t unsent_bytes_max;     /* 1 MiB a socket */
     int64_t answer_timeout_ms;    /* 5000: a send without an answer for so long is UNCERTAIN */
     /* limits of contract.md 3b that may be set */
-    int64_t content_bytes_max;    /* 16 KiB */
-    int64_t payload_bytes_max;    /* 64 KiB */
-    int64_t participants_max;     /* 1000 a room */
-    int64_t rooms_max;            /* 5000 a user */
-    int64_t connections_user_max; /* 20 on each door */
-    int64_t sends_per_s;          /* 50 a user */
-    int64_t sends_burst;          /* 300 */
-    int64_t rest_per_s;           /* 50 a user */
-    int64_t connects_per_s;       /* 20 an address */
+    int64_t content_bytes_max;         /* 16 KiB */
+    int64_t payload_bytes_max;         /* 64 KiB */
+    int64_t participants_max;          /* 1000 a room */
+    int64_t rooms_max;                 /* 5000 a user */
+    int64_t connections_user_max;      /* 20 on each door */
+    int64_t sends_per_s;               /* 50 a user */
+    int64_t sends_burst;               /* 300 */
+    int64_t rest_per_s;                /* 50 a user */
+    int64_t connects_per_s;            /* 20 an address */
+    int64_t strangers_address_max;     /* 100 sessions of an address that are in no namespace yet */
+    int64_t socket_packets_per_s;      /* 500 a session; five seconds' worth at once */
+    int64_t socket_connect_timeout_ms; /* 45000: until a session must be in a namespace */
+    int64_t socket_ping_interval_ms;   /* 25000 */
+    int64_t socket_ping_timeout_ms;    /* 20000: no pong for so long, no poll for so long */
+    int64_t request_timeout_ms;        /* 60000: until a request must be whole */
 };
 
 /* Which process reads: a key that it needs and that is missing is an error only for it. */

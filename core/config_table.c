@@ -251,6 +251,20 @@ const struct config_key config_keys[] = {
     {NUMBER(sends_burst, 300, 1, RATE_LIMIT), .help = "Messages that a user may send at once."},
     {NUMBER(rest_per_s, 50, 1, RATE_LIMIT), .help = "REST requests a second of a user."},
     {NUMBER(connects_per_s, 20, 1, RATE_LIMIT), .help = "Connects a second from an address."},
+    {NUMBER(strangers_address_max, 100, 1, COUNT_LIMIT),
+     .help = "Socket.IO sessions of an address that have not come into a namespace yet (which takes a "
+             "token); further handshakes are answered 429."},
+    {NUMBER(socket_packets_per_s, 500, 10, RATE_LIMIT),
+     .help = "Packets a second of a Socket.IO session, of any kind, with five seconds' worth at once; over "
+             "it, the session is closed."},
+    {NUMBER(socket_connect_timeout_ms, 45000, 1000, 600000),
+     .help = "A Socket.IO session in no namespace for so long is closed."},
+    {NUMBER(socket_ping_interval_ms, 25000, 1000, 600000),
+     .help = "How often a Socket.IO session is pinged."},
+    {NUMBER(socket_ping_timeout_ms, 20000, 1000, 600000),
+     .help = "A session that does not answer its ping for so long, or does not poll, is closed."},
+    {NUMBER(request_timeout_ms, 60000, 1000, 600000),
+     .help = "An HTTP request that is not whole after so long is cut off with its connection."},
 };
 
 const size_t config_keys_count = sizeof config_keys / sizeof config_keys[0];

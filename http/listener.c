@@ -12,11 +12,13 @@
 #include "core/buf.h"
 #include "core/log.h"
 #include "http/address.h"
+#include "http/intake.h"
+#include "http/patience.h"
+#include "http/request_id.h"
 #include "http/target.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,10 +28,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CONNECTION_MEMORY (24 * 1024)       /* line and headers of a request: a token has up to 8 KB */
-#define ROUNDS_MAX        16                /* of MHD_run in one listener_run */
-#define DISCARD_MAX       (4 * 1024 * 1024) /* read past the bound before the connection is cut */
-#define REQUEST_ID_MAX    64
+#define CONNECTION_MEMORY (24 * 1024) /* line and headers of a request: a token has up to 8 KB */
+#define ROUNDS_MAX        16          /* of MHD_run in one listener_run */
 #define HELD_EVENTS_MAX   64
 
 struct listener {
@@ -43,15 +43,14 @@ struct listener {
     void *context;
     size_t bodies_bytes;
     unsigned unanswered;
-    uint32_t id_base; /* random: with a counter it makes request ids */
-    uint64_t id_next;
+    struct request_ids ids;
+    struct patience patience;
     struct incoming *first; /* all that are not finished, in no order */
 };
 
 enum incoming_state {
     INCOMING_NEW,      /* its line was read */
     INCOMING_BODY,     /* its headers were good */
-    INCOMING_REFUSED,  /* too big without having said so: the rest is read and dropped, then refused */
     INCOMING_HELD,     /* with on_request's side */
     INCOMING_ANSWERED, /* `base` is nobody's any more */
 };
@@ -60,13 +59,12 @@ struct incoming {
     struct request base;
     struct listener *listener;
     struct MHD_Connection *connection;
+    struct wait *wait; /* the connection's */
     struct incoming *next, *previous;
     enum incoming_state state;
-    bool full;      /* refused for want of memory, not for its size */
     bool suspended; /* by us, until the answer */
     int watched_fd; /* in listener->set, or -1 */
-    size_t body_bytes_max, discarded;
-    struct buf body;
+    struct intake intake;
     request_stream_fn on_stream; /* an upgrade under way */
     void *stream_context;
     char address[ADDRESS_TEXT_SIZE];
@@ -83,6 +81,10 @@ static void *on_line(void *context, const char *target, struct MHD_Connection *c
     struct listener *l = context;
     size_t size = strlen(target);
     struct incoming *in = mem_zalloc(1, sizeof *in + 2 * (size + 1));
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    in->wait = info->socket_context;
+    patience_begin(&l->patience, in->wait);
     in->listener = l;
     in->connection = connection;
     in->watched_fd = -1;
@@ -106,12 +108,6 @@ static void unwatch(struct incoming *in)
     in->watched_fd = -1;
 }
 
-static void drop_body(struct incoming *in)
-{
-    in->listener->bodies_bytes -= in->body.capacity;
-    buf_finish(&in->body);
-}
-
 /* The request leaves on_request's side. */
 static void take_back(struct incoming *in)
 {
@@ -119,7 +115,7 @@ static void take_back(struct incoming *in)
         in->listener->unanswered--;
     in->state = INCOMING_ANSWERED;
     unwatch(in);
-    drop_body(in);
+    intake_drop(&in->intake, &in->listener->bodies_bytes);
 }
 
 /* Queues the response (and drops our hold of it) and wakes a suspended connection. */
@@ -259,17 +255,6 @@ static enum MHD_Result on_header(void *context, enum MHD_ValueKind kind, const c
     return MHD_YES;
 }
 
-/* The client's own id when it is a plain word, else one of ours. */
-static void set_request_id(struct incoming *in, const char *wanted)
-{
-    if (wanted && target_word(wanted, REQUEST_ID_MAX))
-        snprintf(in->request_id, sizeof in->request_id, "%s", wanted);
-    else
-        snprintf(in->request_id, sizeof in->request_id, "%08" PRIx32 "-%" PRIx64, in->listener->id_base,
-                 in->listener->id_next++);
-    in->base.request_id = in->request_id;
-}
-
 static void set_address(struct incoming *in)
 {
     const union MHD_ConnectionInfo *info =
@@ -306,7 +291,8 @@ static enum MHD_Result first_look(struct incoming *in, const char *method)
 {
     struct header_counts counts = {0};
     MHD_get_connection_values(in->connection, MHD_HEADER_KIND, on_header, &counts);
-    set_request_id(in, counts.request_id);
+    request_id_make(&in->listener->ids, counts.request_id, in->request_id);
+    in->base.request_id = in->request_id;
     set_address(in);
     in->base.method = method;
     in->state = INCOMING_BODY;
@@ -328,9 +314,9 @@ static enum MHD_Result first_look(struct incoming *in, const char *method)
     in->base.query = in->parts.query;
     in->base.ops = &ops;
     in->base.header = find_header;
-    in->body_bytes_max = body_bound(in);
+    in->intake.bytes_max = body_bound(in);
     const char *length = counts.lengths > 0 ? find_header(&in->base, "Content-Length") : NULL;
-    if (length && strtoull(length, NULL, 10) > in->body_bytes_max)
+    if (length && strtoull(length, NULL, 10) > in->intake.bytes_max)
         return refuse_body(in, false);
     if (length && in->listener->bodies_bytes > LISTENER_BODIES_BYTES_MAX)
         return refuse_body(in, true);
@@ -338,27 +324,6 @@ static enum MHD_Result first_look(struct incoming *in, const char *method)
 }
 
 /* ---- Body and dispatch. ---- */
-
-static enum MHD_Result take_body(struct incoming *in, const char *data, size_t *size)
-{
-    struct listener *l = in->listener;
-    if (in->state == INCOMING_BODY &&
-        (in->body.size + *size > in->body_bytes_max || l->bodies_bytes > LISTENER_BODIES_BYTES_MAX)) {
-        in->state = INCOMING_REFUSED;
-        in->full = in->body.size + *size <= in->body_bytes_max;
-        drop_body(in);
-    }
-    if (in->state == INCOMING_REFUSED) {
-        in->discarded += *size;
-        *size = 0;
-        return in->discarded > DISCARD_MAX ? MHD_NO : MHD_YES;
-    }
-    size_t before = in->body.capacity;
-    buf_put(&in->body, data, *size);
-    l->bodies_bytes += in->body.capacity - before;
-    *size = 0;
-    return MHD_YES;
-}
 
 /* Suspends the connection until the answer, and looks out for its client if somebody wants to know. */
 static void hold(struct incoming *in)
@@ -377,11 +342,13 @@ static void hold(struct incoming *in)
 static enum MHD_Result dispatch(struct incoming *in)
 {
     struct listener *l = in->listener;
-    if (in->state == INCOMING_REFUSED)
-        return refuse_body(in, in->full);
-    in->base.body = in->body.size > 0 ? in->body.data : NULL;
-    in->base.body_size = in->body.size;
+    const struct buf *body = &in->intake.body;
+    if (in->intake.refused)
+        return refuse_body(in, in->intake.full);
+    in->base.body = body->size > 0 ? body->data : NULL;
+    in->base.body_size = body->size;
     in->state = INCOMING_HELD;
+    patience_rest(in->wait);
     l->unanswered++;
     l->on_request(l->context, &in->base);
     if (in->state == INCOMING_HELD)
@@ -401,9 +368,15 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *connectio
     switch (in->state) {
     case INCOMING_NEW:
         return first_look(in, method);
-    case INCOMING_BODY:
-    case INCOMING_REFUSED:
-        return *size > 0 ? take_body(in, data, size) : dispatch(in);
+    case INCOMING_BODY: {
+        size_t taken = *size;
+        *size = 0;
+        if (taken == 0)
+            return dispatch(in);
+        return intake_put(&in->intake, &in->listener->bodies_bytes, LISTENER_BODIES_BYTES_MAX, data, taken)
+                   ? MHD_YES
+                   : MHD_NO;
+    }
     default:
         return MHD_YES;
     }
@@ -420,7 +393,8 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     if (!in)
         return;
     unwatch(in);
-    drop_body(in);
+    intake_drop(&in->intake, &in->listener->bodies_bytes);
+    patience_idle(&l->patience, in->wait);
     if (in->previous)
         in->previous->next = in->next;
     else
@@ -433,6 +407,21 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 }
 
 /* ---- The listener. ---- */
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct listener *l = context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *socket_context = mem_zalloc(1, sizeof(struct wait));
+        patience_add(&l->patience, *socket_context, info->connect_fd);
+    } else {
+        patience_stop(*socket_context);
+        free(*socket_context);
+    }
+}
 
 /* Paths are decoded by target_split, which can refuse. */
 static size_t on_unescape(void *context, struct MHD_Connection *connection, char *text)
@@ -452,6 +441,7 @@ static int start_daemon(struct listener *l, struct error *e)
         {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
         {MHD_OPTION_LISTEN_SOCKET, l->socket, NULL},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, l},
+        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, l},
         {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_line, l},
         {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)on_unescape, NULL},
         {MHD_OPTION_END, 0, NULL},
@@ -483,7 +473,9 @@ int listener_create(const char *address, int port, const struct listener_options
     l->context = context;
     if (options)
         l->options = *options;
-    random_bytes(&l->id_base, sizeof l->id_base);
+    request_ids_init(&l->ids);
+    patience_init(&l->patience, l->options.request_ms ? l->options.request_ms : LISTENER_REQUEST_MS,
+                  LISTENER_IDLE_S * 1000);
     if (start_daemon(l, e) != 0) {
         listener_destroy(&l);
         return -1;
@@ -557,6 +549,7 @@ void listener_run(struct listener *l)
         return;
     l->running = true;
     look_for_gone(l);
+    patience_end_late(&l->patience);
     for (int round = 0; round < ROUNDS_MAX; round++) {
         l->dirty = false;
         MHD_run(l->daemon);
@@ -589,6 +582,11 @@ void listener_quiesce(struct listener *listener)
 unsigned listener_unanswered(const struct listener *listener)
 {
     return listener->unanswered;
+}
+
+uint64_t listener_cut(const struct listener *listener)
+{
+    return listener->patience.cut;
 }
 
 unsigned listener_connections(const struct listener *listener)

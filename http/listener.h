@@ -19,7 +19,8 @@
 
 #define LISTENER_BODY_BYTES_MAX   (256 * 1024)       /* of a request's body, where no rule says otherwise */
 #define LISTENER_BODIES_BYTES_MAX (64 * 1024 * 1024) /* of all bodies in memory at once: then 503 */
-#define LISTENER_IDLE_S           75 /* a connection that says nothing for so long is closed */
+#define LISTENER_IDLE_S           75    /* a connection that says nothing for so long is closed */
+#define LISTENER_REQUEST_MS       60000 /* a request that is not whole after so long is cut off */
 
 struct listener;
 
@@ -38,6 +39,7 @@ struct listener_bound {
 
 struct listener_options {
     unsigned connections_max;            /* 0: 1000; further clients wait in the kernel's queue */
+    int64_t request_ms;                  /* 0: LISTENER_REQUEST_MS */
     const struct listener_bound *bounds; /* ended by one whose prefix is NULL; may be NULL; not copied */
     listener_stream_fn open_stream;      /* NULL: upgrades are answered 400 */
     void *stream_context;
@@ -70,6 +72,9 @@ void listener_quiesce(struct listener *listener);
 
 /* Requests that are with on_request's side and not answered yet. */
 unsigned listener_unanswered(const struct listener *listener);
+
+/* Connections that were cut off because their request took too long. */
+uint64_t listener_cut(const struct listener *listener);
 
 /* Connections that are open (streams are none any more). */
 unsigned listener_connections(const struct listener *listener);

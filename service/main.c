@@ -211,6 +211,7 @@ static int open_doors(struct service *s, struct error *e)
     if (streams_create(s->loop, connections, &s->streams, e) != 0)
         return -1;
     struct listener_options options = {.connections_max = connections,
+                                       .request_ms = s->config->request_timeout_ms,
                                        .bounds = bounds,
                                        .open_stream = stream_open,
                                        .stream_context = s->streams};

@@ -28,6 +28,9 @@ void scrape_print(const struct scrape *s, struct buf *out)
     metrics_single(out, "parlor_http_requests_under_way", METRIC_GAUGE,
                    "Requests of the public port, held polls among them, without an answer yet.",
                    listener_unanswered(s->listener));
+    metrics_single(out, "parlor_http_connections_cut_total", METRIC_COUNTER,
+                   "Connections of the public port cut off since a request was not whole in time.",
+                   listener_cut(s->listener));
     if (s->bridge != NULL)
         bridge_metrics(s->bridge, out);
     if (broker_linked(s->broker)) /* else they are of a plugin that may be gone */

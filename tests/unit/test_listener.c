@@ -17,7 +17,8 @@
 
 #include <cmocka.h>
 
-#define TURNS_MAX 4000
+#define TURNS_MAX  4000
+#define REQUEST_MS 700
 
 struct world {
     struct loop *loop;
@@ -110,7 +111,7 @@ static int set_up(void **state)
     assert_int_equal(loop_create(&w->loop, &e), 0);
     assert_int_equal(streams_create(w->loop, 3, &w->streams, &e), 0);
     struct listener_options options = {
-        .bounds = bounds, .open_stream = stream_open, .stream_context = w->streams};
+        .request_ms = REQUEST_MS, .bounds = bounds, .open_stream = stream_open, .stream_context = w->streams};
     assert_int_equal(door_open(w->loop, "127.0.0.1", 0, &options, on_request, w, &w->door, &e), 0);
     *state = w;
     return 0;
@@ -229,6 +230,34 @@ static void connections_are_kept(void **state)
     assert_int_equal(w->requests, 4);
     buf_finish(&heard);
     close(fd);
+}
+
+/* Half a line, half a header, half a body, said bit by bit: each is cut off; a request that waits for its
+ * answer is not. */
+static void half_a_request_is_cut_off(void **state)
+{
+    static const char *const halves[] = {"", "GET /a", "GET /a HTTP/1.1\r\nHos",
+                                         "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe"};
+    struct world *w = *state;
+    struct buf heard = {0};
+    int later = dial(w), fds[4];
+
+    say(later, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    for (int i = 0; i < 4; i++) {
+        fds[i] = dial(w);
+        say(fds[i], halves[i]);
+    }
+    for (int i = 0; i < 4; i++) {
+        hear(w, fds[i], NULL, &heard);
+        close(fds[i]);
+    }
+    assert_int_equal(heard.size, 0);
+    assert_int_equal(listener_cut(door_listener(w->door)), 4);
+    assert_non_null(w->later);
+    answer_text(w->later, 200, "late");
+    hear(w, later, "late", &heard);
+    buf_finish(&heard);
+    close(later);
 }
 
 static void dangerous_requests_are_refused(void **state)
@@ -482,6 +511,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(request_has_its_parts),
         CASE(connections_are_kept),
+        CASE(half_a_request_is_cut_off),
         CASE(dangerous_requests_are_refused),
         CASE(bodies_have_bounds),
         CASE(answers_may_come_later),

@@ -187,7 +187,7 @@ static void test_sessions_max(void **state)
     for (int i = 0; i < 3; i++)
         open_polling(w);
     expect_status(w, "GET", "EIO=4&transport=polling", NULL, 503, ERROR(4, "Too many sessions"));
-    assert_int_equal(engine_stats(w->engine)->refused, 1);
+    assert_int_equal(engine_stats(w->engine)->refused[REFUSED_SESSIONS], 1);
 }
 
 static void test_polling(void **state)
@@ -548,39 +548,78 @@ static void test_shutdown(void **state)
     fake_stream_free(late);
 }
 
-static void test_admission(void **state)
+static struct engine *limited_engine(struct world *w, int64_t strangers_max, int64_t packets_per_s)
+{
+    return engine_create(&w->clock.port,
+                         &(struct engine_options){.ping_interval_ms = 100000,
+                                                  .ping_timeout_ms = 20000,
+                                                  .upgrade_timeout_ms = 10000,
+                                                  .payload_max = 1000,
+                                                  .unsent_max = 50000,
+                                                  .strangers_max = strangers_max,
+                                                  .packets_per_s = packets_per_s},
+                         &(struct engine_handlers){w, on_open, on_message, on_close});
+}
+
+static int open_status(struct engine *engine)
+{
+    struct fake_request r;
+    int status;
+
+    fake_request_init(&r, "GET", "EIO=4&transport=polling", NULL);
+    engine_request(engine, &r.request);
+    status = r.status;
+    fake_request_finish(&r);
+    return status;
+}
+
+/* Sessions that nobody has named count; those that ended or are known don't. */
+static void test_strangers(void **state)
 {
     struct world *w = *state;
-    struct engine *limited = engine_create(&w->clock.port,
-                                           &(struct engine_options){.ping_interval_ms = 100000,
-                                                                    .ping_timeout_ms = 20000,
-                                                                    .payload_max = 1000,
-                                                                    .unsent_max = 5000,
-                                                                    .connects_per_s = 2},
-                                           &(struct engine_handlers){w, on_open, on_message, on_close});
-    int answered[2] = {0};
+    struct engine *engine = limited_engine(w, 2, 0);
+    struct session *first;
 
-    for (int i = 0; i < 15; i++) {
-        struct fake_request r;
+    assert_int_equal(open_status(engine), 200);
+    first = w->session;
+    assert_int_equal(open_status(engine), 200);
+    assert_int_equal(open_status(engine), 429);
+    assert_int_equal(engine_stats(engine)->refused[REFUSED_STRANGERS], 1);
+    session_is_known(first, true);
+    session_is_known(first, true);
+    assert_int_equal(open_status(engine), 200);
+    assert_int_equal(open_status(engine), 429);
+    session_is_known(first, false);
+    session_close(w->session, SESSION_CLOSED);
+    assert_int_equal(open_status(engine), 429);
+    session_close(first, SESSION_CLOSED);
+    assert_int_equal(open_status(engine), 200);
+    engine_destroy(&engine);
+}
 
-        fake_request_init(&r, "GET", "EIO=4&transport=polling", NULL);
-        engine_request(limited, &r.request);
-        answered[r.status == 200]++;
-        assert_true(r.status == 200 || r.status == 429);
-        fake_request_finish(&r);
-    }
-    assert_int_equal(answered[1], 10); /* five seconds' worth at once */
+/* Five seconds' worth of packets at once, whatever they are; one more ends the session. */
+static void test_flood(void **state)
+{
+    struct world *w = *state;
+    struct engine *engine = limited_engine(w, 0, 10), *standard = w->engine;
+    struct fake_stream *s;
+
+    w->engine = engine;
+    s = open_stream(w, "EIO=4&transport=websocket");
+    for (int i = 0; i < 50; i++)
+        fake_say_text(s, i % 2 == 0 ? "6" : "4x");
+    assert_int_equal(w->closed, 0);
     fake_advance(&w->clock, 1000);
-    for (int i = 0; i < 5; i++) {
-        struct fake_request r;
-
-        fake_request_init(&r, "GET", "EIO=4&transport=polling", NULL);
-        engine_request(limited, &r.request);
-        answered[r.status == 200]++;
-        fake_request_finish(&r);
-    }
-    assert_int_equal(answered[1], 12);
-    engine_destroy(&limited);
+    for (int i = 0; i < 10; i++)
+        fake_say(s, WEBSOCKET_PING, "", 0);
+    assert_int_equal(w->closed, 0);
+    fake_heard(s);
+    fake_say_text(s, "3");
+    assert_string_equal(fake_heard(s), "<close 1008>\n");
+    assert_int_equal(w->end, SESSION_FLOOD);
+    fake_stream_free(s);
+    engine_destroy(&engine);
+    w->engine = standard;
 }
 
 /* Binary as `b` and base64 in text frames: always understood, and spoken to who asks for it. */
@@ -631,7 +670,8 @@ int main(void)
                                        TEST(test_heartbeat),      TEST(test_upgrade),
                                        TEST(test_failed_upgrade), TEST(test_slow_readers),
                                        TEST(test_cors),           TEST(test_shutdown),
-                                       TEST(test_admission),      TEST(test_base64_frames)};
+                                       TEST(test_base64_frames),  TEST(test_strangers),
+                                       TEST(test_flood)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,47 @@
+#include "bridge/answers.h"
+
+#include "core/json.h"
+
+#define PATTERN_MAX 64
+
+static void put_pattern(struct buf *out, struct slice pattern)
+{
+    size_t size = pattern.size < PATTERN_MAX ? pattern.size : PATTERN_MAX;
+
+    if (utf8_check(pattern.text, size))
+        json_put_string(out, pattern.text, size);
+    else
+        buf_put_text(out, "\"?\"");
+}
+
+void answer_error(struct socket *socket, const struct ack_id *ack, struct slice pattern, struct slice data,
+                  const struct error *why)
+{
+    struct buf text = {0};
+
+    buf_put_text(&text, "{\"status\":\"error\"");
+    if (ack->size > 0) {
+        buf_put_text(&text, ",\"code\":");
+        json_put_text(&text, why->word);
+    }
+    buf_put_text(&text, ",\"message\":");
+    json_put_text(&text, why->text);
+    if (ack->size == 0) {
+        buf_put_text(&text, ",\"code\":");
+        json_put_text(&text, why->word);
+        buf_put_text(&text, ",\"cause\":{\"pattern\":");
+        put_pattern(&text, pattern);
+        buf_put_text(&text, ",\"data\":");
+        if (data.size > 0)
+            buf_put(&text, data.text, data.size);
+        else
+            buf_put_text(&text, "null");
+        buf_put_byte(&text, '}');
+    }
+    buf_put_byte(&text, '}');
+    if (ack->size > 0)
+        socket_ack(socket, ack, (struct slice){text.data, text.size}, NULL, 0);
+    else
+        socket_emit(socket, "exception", (struct slice){text.data, text.size});
+    buf_finish(&text);
+}

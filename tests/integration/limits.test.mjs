@@ -1,0 +1,159 @@
+// Clients that open thousands of sockets, send half of something, never poll, or flood: each meets its limit, with the
+// answer that the documentation states, and is counted in /metrics.
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import test, { after, before } from 'node:test';
+import { Stack } from './lib/stack.mjs';
+import { until } from './lib/events.mjs';
+import { WireSocket, frame, openPolling, poll } from './lib/wire.mjs';
+
+const STRANGERS = 5;
+const PER_USER = 3;
+const PACKETS = 20; // a second
+const REQUEST_MS = 1500;
+let stack, alice, bob;
+
+before(async () => {
+    stack = await Stack.start({
+        parlor: {
+            limits: 'on', connects_per_s: 1000000, strangers_address_max: STRANGERS, connections_user_max: PER_USER,
+            socket_packets_per_s: PACKETS, request_timeout_ms: REQUEST_MS, socket_connect_timeout_ms: 2000,
+            socket_ping_interval_ms: 1000, socket_ping_timeout_ms: 1000, sends_per_s: 5, sends_burst: 5,
+        },
+    });
+    [alice, bob] = ['alice', 'bob'].map((id) => stack.user(id));
+});
+after(() => stack.stop());
+
+async function metric(line) {
+    const page = await (await fetch(`http://127.0.0.1:${stack.adminPort}/metrics`)).text();
+    const found = page.split('\n').find((l) => l.startsWith(`${line} `));
+    assert(found, `${line} is in /metrics`);
+    return Number(found.slice(line.length + 1));
+}
+
+// Counts a metric's rise over what happens.
+async function rises(line, by, what) {
+    const before = await metric(line);
+    await what();
+    await until(`${line} rises by ${by}`, async () => (await metric(line)) === before + by);
+}
+
+const HANDSHAKE = 'EIO=4&transport=polling';
+
+test('sessions without a token: so many of an address, then 429, until some leave or are known', { timeout: 30_000 }, async () => {
+    const open = [];
+    await rises('parlor_socket_sessions_refused_total{limit="strangers"}', 3, async () => {
+        for (let i = 0; i < STRANGERS; i++) open.push(await WireSocket.open(stack));
+        const refused = await poll(stack, HANDSHAKE);
+        assert.equal(refused.status, 429);
+        assert.deepEqual(JSON.parse(refused.text), { code: 4, message: 'Too many sessions of this address without a token' });
+        assert.equal((await WireSocket.open(stack)).status, 429);
+        // The namespace "/" asks for no token and makes nobody known; /chat does.
+        open[0].say('40');
+        await open[0].text('40{"sid"');
+        assert.equal((await poll(stack, HANDSHAKE)).status, 429);
+        open[0].say(`40/chat,${JSON.stringify({ token: alice.token })}`);
+        await open[0].text('40/chat,');
+        open.push(await WireSocket.open(stack));
+        assert.equal(open.at(-1).status, 101);
+    });
+    for (const wire of open) wire.close();
+    await until('places are free again', async () => (await poll(stack, HANDSHAKE)).status === 200);
+});
+
+test('a session that never comes into a namespace is closed', { timeout: 20_000 }, async () => {
+    await until('places are free', async () => (await metric('parlor_socket_sessions{transport="polling"}')) === 0);
+    await rises('parlor_socket_sessions_ended_total{reason="closed"}', 1, async () => {
+        const wire = await WireSocket.open(stack);
+        const pong = setInterval(() => wire.say('3'), 500);
+        assert.deepEqual(await wire.heard.find((f) => f.close), { close: 1000 });
+        clearInterval(pong);
+    });
+});
+
+test('half a frame, and never polling: the ping\'s timeout ends them', { timeout: 20_000 }, async () => {
+    await rises('parlor_socket_sessions_ended_total{reason="ping_timeout"}', 2, async () => {
+        const wire = await WireSocket.open(stack);
+        wire.say(`40/chat,${JSON.stringify({ token: alice.token })}`);
+        await wire.text('40/chat,');
+        wire.socket.write(frame('42/chat,["send_message",{}]').subarray(0, 12)); // no pong can follow
+        const query = await openPolling(stack);
+        await poll(stack, query, { body: `40/chat,${JSON.stringify({ token: alice.token })}` });
+        await wire.heard.find((f) => f.close);
+        await until('the one that does not poll is gone', async () => (await poll(stack, query, { body: '6' })).status === 400);
+    });
+});
+
+test('half a request is cut off, and not counted against others', { timeout: 20_000 }, async () => {
+    await rises('parlor_http_connections_cut_total', 3, async () => {
+        const began = Date.now();
+        const halves = ['', 'GET /api/v1/chat/rooms HT', 'POST /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n4'];
+        await Promise.all(halves.map((half) => new Promise((resolve) => {
+            const socket = connect(stack.httpPort, '127.0.0.1', () => socket.write(half));
+            socket.on('error', () => {});
+            socket.on('close', resolve);
+            socket.resume();
+        })));
+        assert(Date.now() - began >= REQUEST_MS, 'not before its time');
+    });
+});
+
+test('a flood of packets ends its session alone, with 1008', { timeout: 20_000 }, async () => {
+    const other = await bob.socket();
+    await rises('parlor_socket_sessions_ended_total{reason="flood"}', 2, async () => {
+        for (const packet of [frame('6'), frame('', 9)]) {
+            const wire = await WireSocket.open(stack);
+            wire.socket.write(Buffer.concat(Array.from({ length: PACKETS * 5 + 20 }, () => packet)));
+            assert.deepEqual(await wire.heard.find((f) => f.close), { close: 1008 });
+        }
+    });
+    assert(other.socket.connected);
+    await other.close();
+});
+
+test('a flood of events is answered rate_limited, by ack and by exception', { timeout: 20_000 }, async () => {
+    const room = await stack.room([alice, bob]);
+    const socket = await alice.socket();
+    await rises('parlor_socket_events_limited_total', 3, async () => {
+        const answers = await Promise.all(Array.from({ length: 7 }, (_, i) => socket.emit('send_message', { chatRoomId: room, content: `${i}` })));
+        assert.deepEqual(answers.map((a) => a.code ?? a.status), ['ok', 'ok', 'ok', 'ok', 'ok', 'rate_limited', 'rate_limited']);
+        socket.socket.emit('send_message', { chatRoomId: room, content: 'unasked' });
+        const { args } = await socket.other.find((e) => e.event === 'exception');
+        assert.equal(args[0].code, 'rate_limited');
+    });
+    await socket.close();
+});
+
+test('sockets of one user: so many in each namespace, the next is refused', { timeout: 20_000 }, async () => {
+    const carol = stack.user('carol');
+    for (const namespace of ['/chat', '/calls']) {
+        const open = [];
+        for (let i = 0; i < PER_USER; i++) open.push(await carol.socket({ namespace }));
+        await assert.rejects(carol.socket({ namespace }), (error) => {
+            assert.deepEqual([error.message, error.data], ['Too many connections', { code: 'too_many_connections' }]);
+            return true;
+        });
+        await open.pop().close();
+        await until('a place is free again', () => carol.socket({ namespace }).then((door) => open.push(door), () => false));
+        for (const door of open) await door.close();
+    }
+});
+
+test('limits off: no rates and no counts', { timeout: 30_000 }, async () => {
+    const free = await Stack.start({ parlor: { strangers_address_max: 2, connections_user_max: 1, connects_per_s: 1, socket_packets_per_s: 10, sends_per_s: 1, sends_burst: 1 } });
+    try {
+        const dave = free.user('dave');
+        const wires = await Promise.all(Array.from({ length: 20 }, () => WireSocket.open(free)));
+        assert(wires.every((wire) => wire.status === 101));
+        for (let i = 0; i < 200; i++) wires[0].say('6');
+        wires[0].say(`40/chat,${JSON.stringify({ token: dave.token })}`);
+        await wires[0].text('40/chat,');
+        const second = await dave.socket();
+        for (let i = 0; i < 20; i++) assert.equal((await second.emit('leave_chat', { chatRoomId: 'x' })).code, 'invalid_message');
+        await second.close();
+        for (const wire of wires) wire.close();
+    } finally {
+        await free.stop();
+    }
+});
