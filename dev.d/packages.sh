@@ -4,7 +4,7 @@
 PACKAGES_BUILD=(gcc cmake ninja-build pkg-config libc6-dev mosquitto-dev libuv1-dev libmicrohttpd-dev libwslay-dev
     libcjson-dev libssl-dev libpaho-mqtt-dev libpq-dev libyaml-dev libcmocka-dev)
 PACKAGES_UP=(mosquitto mosquitto-clients postgresql curl nodejs npm)
-PACKAGES_TEST=(clang-format chromium)
+PACKAGES_TEST=(clang-format chromium python3-socketio python3-requests python3-websocket)
 
 # packages_need build|up|test: installs what that needs and is not there.
 packages_need() {
