@@ -264,6 +264,8 @@ struct parts {
 
 static bool split(const char *text, size_t size, struct parts *out)
 {
+    if (size == 0) /* an empty payload is NULL */
+        return false;
     const char *end = text + size;
     const char *first = memchr(text, '.', size);
     const char *second = first != NULL ? memchr(first + 1, '.', (size_t)(end - first - 1)) : NULL;
