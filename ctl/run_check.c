@@ -124,6 +124,23 @@ static void check_clock(PGconn *conn, struct findings *f)
         findings_add(f, FINDING_OK, "clock", "agrees with the database's to %" PRId64 " ms", skew_ms);
 }
 
+/* Search folds case as the database's character type says: C knows ASCII alone. */
+static void check_letters(PGconn *conn, struct findings *f)
+{
+    struct error e;
+    PGresult *r = db_exec(conn,
+                          "select lower('\u00c4\u0416') = '\u00e4\u0436', datctype from pg_database where "
+                          "datname = current_database()",
+                          0, NULL, CTL_DATABASE_TIMEOUT_MS, &e);
+    if (r != NULL && PQntuples(r) == 1 && strcmp(PQgetvalue(r, 0, 0), "t") != 0)
+        findings_add(
+            f, FINDING_WARN, "database",
+            "its LC_CTYPE is %s: search tells letters beyond ASCII apart by case; create the database "
+            "with `template template0 lc_ctype 'C.UTF-8'`",
+            PQgetvalue(r, 0, 1));
+    PQclear(r);
+}
+
 static void check_database(const struct ctl *ctl, struct findings *f)
 {
     struct error e = {0};
@@ -141,6 +158,7 @@ static void check_database(const struct ctl *ctl, struct findings *f)
     else
         findings_add(f, FINDING_OK, "database", "reachable, schema %d, safe settings", db_schema_version());
     check_clock(conn, f);
+    check_letters(conn, f);
     PQfinish(conn);
 }
 

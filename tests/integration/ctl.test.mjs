@@ -118,3 +118,16 @@ test('status, with the stack up and with the database away', { timeout: 90_000 }
         await up.stop();
     }
 });
+
+test('check: a database whose letters are ASCII is warned of', { timeout: 60_000 }, async () => {
+    const url = stack.settings.database_url;
+    assert.doesNotMatch((await stack.ctlResult('check')).stdout, /LC_CTYPE/);
+    await stack.sql.query("create database ascii template template0 lc_ctype 'C'");
+    stack.configure({ database_url: url.replace('dbname=postgres', 'dbname=ascii') });
+    try {
+        stack.ctl('migrate');
+        assert.match((await stack.ctlResult('check')).stdout, /^warning .*LC_CTYPE is C: search/m);
+    } finally {
+        stack.configure({ database_url: url });
+    }
+});

@@ -296,6 +296,23 @@ test('search: all words, the last by its beginning, newest first, with matches',
     refused(await mallory.rest('GET', `/chat/rooms/${room}/messages?search=hello`), 404, 'room_not_found');
 });
 
+test('search knows no case in any language', { timeout: 30_000 }, async () => {
+    const room = await stack.room([alice, bob]);
+    const texts = ['ÄRGER im Überfluß', 'Привет МИР', 'Καλημέρα', 'ÉTÉ'];
+    for (const content of texts) assert.equal((await alice.rest('POST', `/chat/rooms/${room}/messages`, { content })).status, 201);
+    for (const indexed of [false, true]) {
+        if (indexed) {
+            for (let i = texts.length; i < 32; i++) await alice.rest('POST', `/chat/rooms/${room}/messages`, { content: 'more' });
+            await stack.sql.query('select parlor_search_feed($1, 10)', [room]);
+        }
+        for (const text of texts)
+            for (const word of text.split(' '))
+                for (const asked of [word, word.toLowerCase(), word.toUpperCase().replace('SS', 'ß'), word.slice(0, 3).toLowerCase()])
+                    assert.deepEqual(await found(bob, room, asked), [text], `${asked}, indexed: ${indexed}`);
+    }
+    assert.deepEqual((await search(bob, room, 'ми')).data.map(highlighted), [['МИР']]);
+});
+
 test('search of an indexed room finds what an unindexed one does, and nothing that is no more', { timeout: 60_000 }, async () => {
     const room = await stack.room([alice, bob]);
     const words = ['red', 'green', 'blue', 'yellow'];

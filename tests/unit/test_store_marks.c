@@ -138,6 +138,34 @@ static void a_message_before_ones_time_is_none(void **state)
     assert_false(mark.moved);
 }
 
+/* One who speaks has read, at the time of the message; no row says so. */
+static void when_it_was_read(void **state)
+{
+    (void)state;
+    static const char by_mark[] =
+        "select parlor_read_at('%s', 'bob', %d) = (select min(at) from "
+        "message_read_receipts where room_id = '%s' and user_id = 'bob' and seq >= %d)",
+                      by_message[] =
+                          "select parlor_read_at('%s', 'bob', %d) = (select created_at from chat_messages "
+                          "where room_id = '%s' and sender_id = 'bob' and seq >= %d)";
+    struct store_mark mark = mark_of("bob", 4, 0);
+    mark_now(&mark, 1);
+    send_as("bob", "b"); /* seq 11 */
+    mark = mark_of("bob", 11, 0);
+    mark_now(&mark, 1);
+    assert_false(mark.moved); /* it was known by the message */
+    send_as("ann", "late");
+    for (int seq = 1; seq <= 4; seq++)
+        assert_string_equal(pg_sql(conn, by_mark, room_text, seq, room_text, seq), "t");
+    for (int seq = 5; seq <= 11; seq++)
+        assert_string_equal(pg_sql(conn, by_message, room_text, seq, room_text, seq), "t");
+    assert_string_equal(pg_sql(conn, "select parlor_read_at('%s', 'bob', 12) is null", room_text), "t");
+    assert_string_equal(pg_sql(conn, "select parlor_read_at('%s', 'cid', 1) is null", room_text), "t");
+    assert_string_equal(pg_sql(conn, "select parlor_read_at('%s', 'ann', 12) is not null", room_text), "t");
+    assert_string_equal(
+        pg_sql(conn, "select count(*) from message_read_receipts where room_id = '%s'", room_text), "1");
+}
+
 static void strangers_among_many(void **state)
 {
     (void)state;
@@ -184,6 +212,7 @@ int main(void)
                                        TEST(own_messages_count_as_read),
                                        TEST(by_message),
                                        TEST(a_message_before_ones_time_is_none),
+                                       TEST(when_it_was_read),
                                        TEST(strangers_among_many),
                                        TEST(plans_stay_on_indexes)};
     if (pg_start("") != 0) {
