@@ -1,13 +1,17 @@
 // Removal is at once: when it has been answered, nothing said afterwards reaches the one removed on any door, and
-// nothing of theirs is stored. Raced PARLOR_REMOVALS times, each with 50 messages sent right behind the answer.
+// nothing of theirs is stored. Raced PARLOR_REMOVALS times in LANES rooms at once, each with users of its own and
+// with 50 messages sent right behind the answer; PARLOR_BUILD may name a build without sanitizers for large numbers.
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
 import { Stack } from './lib/stack.mjs';
 import { until } from './lib/events.mjs';
 
-const REMOVALS = Number(process.env.PARLOR_REMOVALS ?? 300);
+const REMOVALS = Number(process.env.PARLOR_REMOVALS ?? 600);
+const LANES = 12;
 const BEHIND = 50;
+const TALK_MAX = 12; // messages of each side that are on their way when it happens
 const LEFT_BEHIND_EVERY = 5; // rounds with a persistent session that is away while it happens: it costs a connect
+const ASKED_EVERY = 3; // rounds with questions by REST: lists, history, search, sync
 let stack, owner, victim, witness;
 
 before(async () => {
@@ -38,25 +42,14 @@ const say = (door, room, text, i) =>
 const answersTo = (door, text) =>
     new Map(door.acks.items.filter((a) => a.clientMessageId?.startsWith(`${text}#`)).map((a) => [a.clientMessageId, a]));
 
-async function openDoors(room) {
+async function openDoors(room, user) {
     const all = `chat/v1/rooms/${room}/#`;
     return {
-        mqtt: await victim.mqtt({ subscribe: [all, `chat/v1/users/${victim.id}/#`] }),
-        five: await victim.mqtt({ room, protocolVersion: 5 }),
-        socket: await victim.socket({ room }),
-        polling: await victim.socket({ room, transports: ['polling'] }),
+        mqtt: await user.mqtt({ subscribe: [all, `chat/v1/users/${user.id}/#`] }),
+        five: await user.mqtt({ room, protocolVersion: 5 }),
+        socket: await user.socket({ room }),
+        polling: await user.socket({ room, transports: ['polling'] }),
     };
-}
-
-async function add(room, doors) {
-    const { status, body } = await owner.rest('POST', `/chat/rooms/${room}/participants`, { userId: victim.id });
-    assert.equal(status, 201, JSON.stringify(body));
-    assert.equal(body.role, 'member');
-    // A door that was refused the room when it was opened again asks anew; what was granted before holds.
-    for (const socket of [doors.socket, doors.polling]) {
-        const joined = await socket.emit('join_chat', { chatRoomId: room });
-        assert.equal(joined.status, 'ok', JSON.stringify(joined));
-    }
 }
 
 let fences = 0;
@@ -68,82 +61,150 @@ async function fence(door, room) {
     assert.equal(answer.status, 'rejected', JSON.stringify(answer));
 }
 
-test(`${REMOVALS} removals, each raced by messages of both`, { timeout: 120_000 + REMOVALS * 200 }, async () => {
-    const room = await stack.room([owner, victim, witness]);
-    assert.equal((await owner.rest('PATCH', `/chat/rooms/${room}`, { historyFrom: 'join' })).status, 200);
-    const doors = await openDoors(room);
-    const speaker = await owner.mqtt();
-    const hearer = await witness.mqtt({ room });
-    const random = steps(4711);
-    let inFlight = 0;
-    for (let round = 0; round < REMOVALS; round++) {
-        if (round > 0) await add(room, doors);
-        const live = Object.values(doors);
-        forget(speaker, hearer, ...live);
-        const away = round % LEFT_BEHIND_EVERY === 0 ? await leaveSession(room) : null;
+// One room, whose member is removed and comes back, round after round.
+class Lane {
+    static async open(number) {
+        const lane = new Lane();
+        lane.number = number;
+        [lane.owner, lane.victim, lane.witness] = ['owner', 'victim', 'witness'].map((id) => stack.user(`${id}${number}`));
+        lane.room = await stack.room([lane.owner, lane.victim, lane.witness]);
+        const { status } = await lane.owner.rest('PATCH', `/chat/rooms/${lane.room}`, { historyFrom: 'join' });
+        assert.equal(status, 200);
+        lane.doors = await openDoors(lane.room, lane.victim);
+        lane.speaker = await lane.owner.mqtt();
+        lane.hearer = await lane.witness.mqtt({ room: lane.room });
+        // What only costs this program time: acks that nobody reads, acknowledgements of what is watched anyway.
+        await lane.speaker.client.unsubscribeAsync(`chat/v1/users/${lane.owner.id}/acks`);
+        await lane.hearer.client.subscribeAsync(`chat/v1/rooms/${lane.room}/messages`, { qos: 0 });
+        lane.random = steps(4711 + number);
+        lane.inFlight = 0;
+        lane.sql = await stack.postgres.connect();
+        return lane;
+    }
 
-        // While it is a member every door hears: else silence would prove nothing.
-        say(speaker, room, `before ${round}`, 0);
-        for (const door of live) await door.seen.find((m) => m.content === `before ${round}`);
+    async close() {
+        for (const door of [...Object.values(this.doors), this.speaker, this.hearer]) await door.close();
+        await this.sql.end();
+    }
 
-        // Both talk while the removal is on its way, for a varying moment.
-        const talk = 1 + Math.floor(random.next().value * 30);
+    chance() {
+        return this.random.next().value;
+    }
+
+    async add() {
+        const { room, doors, victim: user } = this;
+        const { status, body } = await this.owner.rest('POST', `/chat/rooms/${room}/participants`, { userId: user.id });
+        assert.equal(status, 201, JSON.stringify(body));
+        assert.equal(body.role, 'member');
+        // A door that was refused the room when it was opened again asks anew; what was granted before holds.
+        for (const socket of [doors.socket, doors.polling]) {
+            const joined = await socket.emit('join_chat', { chatRoomId: room });
+            assert.equal(joined.status, 'ok', JSON.stringify(joined));
+        }
+    }
+
+    // Both talk while the removal is on its way, for a varying moment; then 50 messages behind its answer.
+    async remove(round) {
+        const { room, doors, speaker } = this;
+        const talk = 1 + Math.floor(this.chance() * TALK_MAX);
         for (let i = 0; i < talk; i++) {
             say(doors.mqtt, room, `own ${round}`, i);
             say(speaker, room, `during ${round}`, i);
         }
-        if (random.next().value < 0.5) await new Promise((resolve) => setTimeout(resolve, random.next().value * 4));
-        const removed = await owner.rest('PATCH', `/chat/rooms/${room}/participants/${victim.id}/remove`);
+        if (this.chance() < 0.5) await new Promise((resolve) => setTimeout(resolve, this.chance() * 4));
+        const path = `/chat/rooms/${room}/participants/${this.victim.id}/remove`;
+        const removed = await this.owner.rest('PATCH', path);
         assert.equal(removed.status, 200, JSON.stringify(removed.body));
-
         for (let i = 0; i < BEHIND; i++) {
             say(speaker, room, `behind ${round}`, i);
             if (i % 10 === 0) say(doors.five, room, `late ${round}`, i);
         }
-        await hearer.seen.find((m) => m.clientMessageId === `behind ${round}#${BEHIND - 1}`);
-        for (const door of live) await fence(door, room);
-        if (away) live.push(await resumeSession(room));
-        for (const door of live) assert(!heard(door).includes(`behind ${round}`), `round ${round}: ${door.seen.name} leaked`);
+        return talk;
+    }
 
-        // What they had on its way was answered, and nothing was stored behind the removal.
+    async round(round) {
+        const { room, doors, speaker, hearer } = this;
+        if (round > 0) await this.add();
+        const live = Object.values(doors);
+        forget(speaker, hearer, ...live);
+        const away = round % LEFT_BEHIND_EVERY === 0 ? await leaveSession(room, this.victim) : null;
+
+        // While it is a member every door hears: else silence would prove nothing.
+        say(speaker, room, `before ${round}`, 0);
+        for (const door of live) await door.seen.find((m) => m.content === `before ${round}`);
+        await doors.mqtt.other.find((o) => o.topic.endsWith('/inbox') && o.text.includes(`"before ${round}"`));
+
+        const talk = await this.remove(round);
+        await hearer.seen.find((m) => m.clientMessageId === `behind ${round}#${BEHIND - 1}`, 30_000);
+        await Promise.all(live.map((door) => fence(door, room)));
+        if (away) live.push(await resumeSession(room, this.victim));
+        const leaks = live.filter((door) => heard(door).includes(`behind ${round}`));
+        assert.deepEqual(leaks.map((door) => door.seen.name), [], `room ${this.number}, round ${round}: leaked`);
+        await this.checkOwn(round, talk);
+        if (round % ASKED_EVERY === 0) await closedRest(room, this.victim);
+    }
+
+    // What they had on its way was answered, and nothing was stored behind the removal.
+    async checkOwn(round, talk) {
+        const { room, doors } = this;
         await doors.mqtt.acks.find(() => answersTo(doors.mqtt, `own ${round}`).size === talk);
         const own = [...answersTo(doors.mqtt, `own ${round}`).values()];
-        inFlight += own.filter((a) => a.status === 'rejected').length;
+        this.inFlight += own.filter((a) => a.status === 'rejected').length;
         const late = [...answersTo(doors.five, `late ${round}`).values()];
         assert.deepEqual(late.map((a) => a.status), Array(BEHIND / 10).fill('rejected'));
-        const { rows } = await stack.sql.query(
+        // The newest messages of the room are this round's.
+        const { rows } = await this.sql.query(
             `select max(seq) filter (where content = $2) as own, min(seq) filter (where content = $3) as behind,
                     count(*) filter (where content = $3) as stored, count(*) filter (where content in ($4, 'fence')) as late
-             from chat_messages where room_id = $1`,
-            [room, `own ${round}`, `behind ${round}`, `late ${round}`],
+             from (select seq, content from chat_messages where room_id = $1 order by seq desc limit $5) newest`,
+            [room, `own ${round}`, `behind ${round}`, `late ${round}`, 2 * BEHIND + 2 * TALK_MAX],
         );
         assert.equal(rows[0].stored, BEHIND, `round ${round}`);
         assert.equal(rows[0].late, 0, `round ${round}: stored of one who was removed`);
         assert((rows[0].own ?? 0) < rows[0].behind, `round ${round}: ${JSON.stringify(rows[0])}`);
-        if (away) await closedRest(room);
     }
-    for (const door of [...Object.values(doors), speaker, hearer]) await door.close();
-    console.log(`${inFlight} messages of the removed were refused while they were on their way`);
+}
+
+test(`${REMOVALS} removals, each raced by messages of both`, { timeout: 120_000 + REMOVALS * 200 }, async () => {
+    const lanes = [];
+    for (let i = 0; i < Math.min(LANES, REMOVALS); i++) lanes.push(await Lane.open(i));
+    const from = Date.now();
+    let done = 0;
+    const run = async (lane) => {
+        for (let round = 0; done < REMOVALS; round++) {
+            done++;
+            await lane.round(round);
+        }
+    };
+    try {
+        await Promise.all(lanes.map(run));
+    } finally {
+        done = REMOVALS; // the others stop after their round
+    }
+    for (const lane of lanes) await lane.close();
+    const inFlight = lanes.reduce((sum, lane) => sum + lane.inFlight, 0);
+    console.log(`${done} removals in ${Math.round((Date.now() - from) / 1000)} s without a leak; `
+        + `${inFlight} messages of the removed were refused while they were on their way`);
     assert(inFlight > 0 || REMOVALS < 50, 'the race was none');
 });
 
-const session = { clean: false, clientId: 'victim:phone' };
+const phone = (user) => ({ clean: false, clientId: `${user.id}:phone` });
 
 // A persistent session of a member that subscribed and went away.
-async function leaveSession(room) {
-    const door = await victim.mqtt({ room, ...session });
+async function leaveSession(room, user) {
+    const door = await user.mqtt({ room, ...phone(user) });
     await door.close();
     return door;
 }
 
-async function resumeSession(room) {
-    const door = await victim.mqtt({ ...session });
+async function resumeSession(room, user) {
+    const door = await user.mqtt(phone(user));
     await fence(door, room);
     await door.close();
     return door;
 }
 
-async function closedRest(room) {
+async function closedRest(room, user) {
     for (const [method, path, body] of [
         ['GET', `/chat/rooms/${room}`],
         ['GET', `/chat/rooms/${room}/messages`],
@@ -151,12 +212,12 @@ async function closedRest(room) {
         ['GET', `/chat/rooms/${room}/messages?search=behind`],
         ['POST', `/chat/rooms/${room}/messages`, { content: 'x' }],
     ]) {
-        const { status, body: error } = await victim.rest(method, path, body);
+        const { status, body: error } = await user.rest(method, path, body);
         assert.deepEqual([status, error.code], [404, 'room_not_found'], `${method} ${path}`);
     }
-    const { body } = await victim.rest('GET', '/chat/rooms');
+    const { body } = await user.rest('GET', '/chat/rooms');
     assert(!body.data.some((r) => r.id === room));
-    const sync = await victim.rest('POST', '/chat/sync', { rooms: { [room]: { seq: 0, rev: 0, epoch: 1 } } });
+    const sync = await user.rest('POST', '/chat/sync', { rooms: { [room]: { seq: 0, rev: 0, epoch: 1 } } });
     assert.equal(sync.status, 200, JSON.stringify(sync.body));
     assert(!JSON.stringify(sync.body.data).includes(room), 'sync gives nothing of it');
 }
@@ -176,7 +237,7 @@ const isIn = async (room) =>
 for (const follower of ['parlor membership', 'parlord members']) {
     test(`the answer waits while ${follower} lag behind`, { timeout: 60_000 }, async () => {
         const room = await stack.room([owner, victim, witness]);
-        const doors = await openDoors(room);
+        const doors = await openDoors(room, victim);
         const speaker = await owner.mqtt();
         const hearer = await witness.mqtt({ room });
         const resume = await holdNews(follower);
