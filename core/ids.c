@@ -104,7 +104,7 @@ void uuid_make(struct uuid *out, int64_t now_ms)
     put_be64(out->bytes + 8, second);
 }
 
-static int hex_value(char c)
+int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -132,7 +132,7 @@ bool uuid_parse(const char *text, size_t size, struct uuid *out)
                 return false;
             continue;
         }
-        int high = hex_value(text[i]), low = hex_value(text[i + 1]);
+        int high = hex_digit(text[i]), low = hex_digit(text[i + 1]);
         if (high < 0 || low < 0)
             return false;
         id.bytes[filled++] = (uint8_t)(high << 4 | low);

@@ -31,6 +31,9 @@ bool user_id_valid(const char *text, size_t size);
 /* 1 to CLIENT_MESSAGE_ID_MAX bytes of UTF-8 without control characters. */
 bool client_message_id_valid(const char *text, size_t size);
 
+/* The value of a hexadecimal digit of either case, or -1. */
+int hex_digit(char c);
+
 /* Fills with random bytes from the kernel. */
 void random_bytes(void *out, size_t size);
 

@@ -1,21 +1,11 @@
 #include "http/args.h"
 
+#include "core/ids.h"
 #include "core/json.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 /* Decodes in place (a plus is a space); false for a broken escape or what is no UTF-8. */
 static bool decode(char *text)

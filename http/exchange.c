@@ -253,6 +253,13 @@ void exchange_refuse_database(struct exchange *x, const struct db_answer *answer
     exchange_refuse(x, &answer->error);
 }
 
+int exchange_begin_list(struct exchange *x, const struct db_answer *answer, int64_t limit, bool *more_out)
+{
+    *more_out = answer->rows > limit;
+    buf_put_text(&x->text, "{\"data\":[");
+    return *more_out ? (int)limit : answer->rows;
+}
+
 void exchange_refuse_room(struct exchange *x)
 {
     exchange_refuse_status(x, 404, "room_not_found", "no room has this id, or you are not in it");

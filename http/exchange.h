@@ -82,6 +82,9 @@ void exchange_refuse_status(struct exchange *x, int status, const char *word, co
 bool exchange_refuse_problems(struct exchange *x);
 /* Answers the failure of a statement: its class and word, logged by what the database said. */
 void exchange_refuse_database(struct exchange *x, const struct db_answer *answer);
+/* Begins the text of a list, of which one row more than the limit was asked for. Returns how many rows are
+ * its own; *more_out: it goes on behind them. */
+int exchange_begin_list(struct exchange *x, const struct db_answer *answer, int64_t limit, bool *more_out);
 
 /* The id in the path's part `index`, into x->id and x->id_text; a problem when it is no UUID. */
 bool exchange_id(struct exchange *x, size_t index, const char *name);

@@ -113,10 +113,8 @@ static void on_page(struct exchange *x, const struct db_answer *answer)
         exchange_refuse_database(x, answer);
         return;
     }
-    /* One more than the limit was asked for: it tells whether that direction goes on. */
-    bool more = answer->rows > page->limit;
-    int rows = more ? (int)page->limit : answer->rows;
-    buf_put_text(&x->text, "{\"data\":[");
+    bool more;
+    int rows = exchange_begin_list(x, answer, page->limit, &more);
     for (int i = 0; i < rows; i++) {
         if (i > 0)
             buf_put_byte(&x->text, ',');

@@ -1,18 +1,9 @@
 #include "http/target.h"
 
+#include "core/ids.h"
+
 #include <string.h>
 #include <strings.h>
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 bool target_split(char *raw, size_t size, struct target *out)
 {
@@ -34,8 +25,8 @@ bool target_split(char *raw, size_t size, struct target *out)
             *to++ = *p;
             continue;
         }
-        int high = end - p > 2 ? hex_value(p[1]) : -1;
-        int low = high >= 0 ? hex_value(p[2]) : -1;
+        int high = end - p > 2 ? hex_digit(p[1]) : -1;
+        int low = high >= 0 ? hex_digit(p[2]) : -1;
         if (low < 0 || (high == 0 && low == 0))
             return false;
         *to++ = (char)(high * 16 + low);

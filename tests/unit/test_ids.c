@@ -46,6 +46,19 @@ static void test_parse_refuses(void **state)
     }
 }
 
+static void test_hex_digits(void **state)
+{
+    (void)state;
+    static const char digits[] = "0123456789abcdef", capitals[] = "0123456789ABCDEF";
+    for (int value = 0; value < 16; value++) {
+        assert_int_equal(hex_digit(digits[value]), value);
+        assert_int_equal(hex_digit(capitals[value]), value);
+    }
+    for (int c = 0; c < 256; c++)
+        if (c == 0 || (strchr(digits, c) == NULL && strchr(capitals, c) == NULL))
+            assert_int_equal(hex_digit((char)c), -1);
+}
+
 static int64_t time_of(const struct uuid *id)
 {
     int64_t ms = 0;
@@ -215,6 +228,7 @@ int main(void)
         cmocka_unit_test(test_client_message_ids),
         cmocka_unit_test(test_hashes_differ),
         cmocka_unit_test(test_uuid_hashes_spread),
+        cmocka_unit_test(test_hex_digits),
         cmocka_unit_test(test_random_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
