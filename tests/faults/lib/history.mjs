@@ -170,7 +170,8 @@ function shownWithoutGap({ history, rooms }) {
     const broken = [];
     for (const [name, list] of groups(history.sightings.filter((s) => s.steady && s.shown), (s) => `${s.observer} ${s.room}`)) {
         const at = list.findIndex((s, i) => s.seq !== i + 1);
-        if (at >= 0) broken.push(`${name} shows ${list[at].seq} (${list[at].source}) as its ${at + 1}th`);
+        const told = (s) => (s ? `${s.seq} (${s.source} on #${s.connection})` : 'nothing');
+        if (at >= 0) broken.push(`${name} shows ${told(list[at])} behind ${told(list[at - 1])}`);
         const all = rooms.get(list[0].room)?.length ?? 0;
         if (list.length !== all) broken.push(`${name} shows ${list.length} of ${all}`);
     }

@@ -150,6 +150,7 @@ export async function runSeed(seed, ms, faults) {
         await busy;
         await run.settle();
         const broken = await run.judge();
+        if (broken.length > 0) run.log.push(...stack.parlord.text().split('\n').filter((line) => /level=(warn|error)/.test(line)).slice(-40));
         return { broken, log: run.log, counts: run.counts, stored: run.history.messages.size, removals: run.keeper.removals };
     } catch (error) {
         error.message += `\nfaults:\n${run.log.join('\n')}`;
