@@ -2,7 +2,11 @@
  *
  * From the moment of the question the room's live messages are kept back for this socket. The database's
  * answer may be older or newer than what was passed on meanwhile: rows newer than that are left to come live,
- * and what was kept back and is newer than the last row given goes out right behind the answer. */
+ * and what was kept back and is newer than the last row given goes out right behind the answer.
+ *
+ * A socket that asks again, having given up its first question, must not lose what the first one keeps: it
+ * is the newest question of a room that keeps, also what was kept for those before it, whose answers may
+ * then repeat what came live. */
 #include "bridge/chat_socket.h"
 #include "core/access.h"
 #include "core/config.h"
@@ -25,6 +29,7 @@ struct join {
     struct uuid room;
     int64_t after;
     bool catches_up;
+    bool keeps;          /* catches up, and no newer one of the room does */
     bool asked;          /* the database has it: it is freed when that answers */
     struct timer *timer; /* while the rooms are not ready */
     struct buf room_json;
@@ -66,18 +71,46 @@ static void send_kept(struct join *j, int64_t given)
     }
 }
 
+/* The one that asked before j for the same room, and waits; NULL: none. */
+static struct join *older(const struct join *j)
+{
+    struct join *o = j->next;
+
+    while (o != NULL && (!o->catches_up || !uuid_equal(&o->room, &j->room)))
+        o = o->next;
+    return o;
+}
+
+/* What one keeps becomes what the other keeps; the other has kept nothing yet, or keeps no more. */
+static void hand_over(struct join *from, struct join *to)
+{
+    to->keeps = true;
+    to->kept = from->kept;
+    to->kept_count = from->kept_count;
+    to->kept_capacity = from->kept_capacity;
+    from->keeps = false;
+    from->kept = NULL;
+    from->kept_count = from->kept_capacity = 0;
+}
+
 static void join_fail(struct join *j, const struct error *e)
 {
     question_fail(&j->question, e);
-    if (j->question.socket != NULL)
-        send_kept(j, 0);
+    if (j->question.socket != NULL) {
+        struct join *before = j->keeps ? older(j) : NULL;
+
+        if (before != NULL)
+            hand_over(j, before);
+        else
+            send_kept(j, 0);
+    }
     join_end(j);
 }
 
 bool join_keeps(struct chat_socket *s, const struct uuid *room, int64_t seq, struct shared *frame)
 {
     for (struct join *j = s->joins; j != NULL; j = j->next) {
-        if (!j->catches_up || !uuid_equal(&j->room, room))
+        if (!j->keeps || !uuid_equal(&j->room, room))
             continue;
         if (j->kept_count == j->kept_capacity) {
             j->kept_capacity = j->kept_capacity == 0 ? 4 : j->kept_capacity * 2;
@@ -224,9 +257,11 @@ void join_begin(struct chat_socket *s, const struct ack_id *ack, struct slice da
     question_open(&j->question, s, ack, data, "join_chat");
     j->room = *room;
     j->after = after;
-    j->catches_up = catches_up;
+    j->catches_up = j->keeps = catches_up;
     j->next = s->joins;
     s->joins = j;
+    if (catches_up && older(j) != NULL)
+        hand_over(older(j), j);
     if (count >= JOINS_MAX) {
         error_set(&e, ERROR_LIMIT, "rate_limited", "At most %d rooms are joined at once.", JOINS_MAX);
         join_fail(j, &e);

@@ -161,6 +161,65 @@ static void a_change_waits_for_the_catching_up(void **state)
     assert_non_null(strstr(heard, "message_updated"));
 }
 
+static void bob_joins(const char *start)
+{
+    char text[128];
+
+    snprintf(text, sizeof text, "%s[\"join_chat\",{\"chatRoomId\":\"%s\",\"afterSeq\":2}]", start,
+             ROOM_TEXT(1));
+    fake_say_text(bob, text);
+}
+
+/* The second question overtakes the first: what is new behind its answer is not kept for the first one's. */
+static void the_newest_of_two_joins_keeps(void **state)
+{
+    struct world *w = *state;
+
+    bob_joins("42/chat,1");
+    answer_room(w, "0");
+    message(w, 1, 5);
+    bob_joins("42/chat,2");
+    message(w, 1, 6);
+    struct query first = w->queries[0];
+    w->queries[0] = w->queries[1];
+    w->queries[1] = first;
+    answer_room(w, "0");
+    w->queries[0] = w->queries[1];
+    w->queries[1] = first;
+    assert_string_equal(fake_heard(bob), "");
+    answer_messages(w, 3, 5);
+    const char *heard = fake_heard(bob);
+    assert_memory_equal(heard, "43/chat,2[", 10);
+    assert_string_equal(strchr(heard, '\n') + 1, NEW_MESSAGE(6));
+    message(w, 1, 7);
+    assert_string_equal(fake_heard(bob), NEW_MESSAGE(7));
+    answer_messages(w, 3, 5);
+    heard = fake_heard(bob);
+    assert_memory_equal(heard, "43/chat,1[", 10);
+    assert_string_equal(strchr(heard, '\n') + 1, "");
+}
+
+static void a_join_that_fails_leaves_what_it_kept_to_the_other(void **state)
+{
+    struct world *w = *state;
+
+    bob_joins("42/chat,1");
+    message(w, 1, 5);
+    bob_joins("42/chat,2");
+    message(w, 1, 6);
+    answer_room(w, "0");
+    struct query first = w->queries[1];
+    answer_failure(w);
+    assert_memory_equal(fake_heard(bob), "43/chat,2[", 10);
+    assert_ptr_equal(w->queries[0].context, first.context);
+    message(w, 1, 7);
+    assert_string_equal(fake_heard(bob), "");
+    answer_messages(w, 3, 4);
+    const char *heard = fake_heard(bob);
+    assert_memory_equal(heard, "43/chat,1[", 10);
+    assert_string_equal(strchr(heard, '\n') + 1, NEW_MESSAGE(5) NEW_MESSAGE(6) NEW_MESSAGE(7));
+}
+
 static void participants_come_and_go(void **state)
 {
     struct world *w = *state;
@@ -269,6 +328,8 @@ int main(void)
         CASE(changes_of_messages),
         CASE(changes_of_older_messages),
         CASE(a_change_waits_for_the_catching_up),
+        CASE(the_newest_of_two_joins_keeps),
+        CASE(a_join_that_fails_leaves_what_it_kept_to_the_other),
         CASE(participants_come_and_go),
         CASE(typing_is_for_open_rooms),
         CASE(sockets_type),
