@@ -33,7 +33,7 @@ build_npm() {
 # The JavaScript that tests use.
 build_test_npm() {
     local folder
-    for folder in tests/integration $SWAGGER_UI; do
+    for folder in tests/integration tests/documents $SWAGGER_UI; do
         build_npm "$folder" || {
             tail -n 15 build/npm.log >&2
             die "npm ci failed in $folder (above)"
@@ -52,12 +52,12 @@ build_ctest() {
     local part=${1:-} name=${2:-} args=()
     case $part in
         '') ;;
-        unit | integration | faults | browser | fuzz | tidy) args+=(-L "^$part\$") ;;
-        *) die "the parts are unit, integration, faults, browser, fuzz and tidy, not '$part'" ;;
+        unit | integration | faults | browser | documents | fuzz | tidy) args+=(-L "^$part\$") ;;
+        *) die "the parts are unit, integration, faults, browser, documents, fuzz and tidy, not '$part'" ;;
     esac
     [ -z "$name" ] || args+=(-R "$name")
     case $part in
-        '' | integration | faults | browser) build_test_npm ;;
+        '' | integration | faults | browser | documents) build_test_npm ;;
     esac
     exec ctest --test-dir build/test --output-on-failure --no-tests=error -j "$(nproc)" "${args[@]}"
 }

@@ -90,7 +90,8 @@ show_help() {
 ./dev up [-d]             build and start PostgreSQL, Mosquitto and parlord; -d: in the background
 ./dev down                end what up -d left running
 ./dev env                 the running stack's addresses, demo room and tokens: eval "$(./dev env)"
-./dev test [PART [NAME]]  all tests; PART: unit, integration, faults, browser, fuzz, tidy; NAME: only those that match
+./dev test [PART [NAME]]  all tests; PART: unit, integration, faults, browser, documents,
+                          fuzz, tidy; NAME: only those that match
 ./dev build               the release build alone
 ./dev bench [...]         the project's measurements (bench/README.md)
 ./dev logs [NAME]         follow the logs; NAME: dev, postgres, mosquitto, parlord
