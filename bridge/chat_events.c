@@ -136,7 +136,7 @@ static int join_chat(struct chat_socket *s, const struct asked *a, struct error 
     if (chat_may(s, &a->room, OPERATION_READ, e) != 0)
         return -1;
     chat_open_room(s, &a->room);
-    join_begin(s, &a->event->ack, a->data, &a->room, seq, catches_up);
+    join_begin(s, &a->event->ack, a->data, &a->room, a->pattern, seq, catches_up);
     return 0;
 }
 
@@ -145,7 +145,8 @@ static int leave_chat(struct chat_socket *s, const struct asked *a, struct error
     if (chat_may(s, &a->room, OPERATION_READ, e) != 0)
         return -1;
     chat_close_room(s, &a->room);
-    chat_answer(s, &a->event->ack, (struct slice){NULL, 0});
+    if (a->event->ack.size > 0)
+        join_begin(s, &a->event->ack, a->data, &a->room, a->pattern, 0, false);
     return 0;
 }
 

@@ -90,7 +90,7 @@ int chat_may(const struct chat_socket *s, const struct uuid *room, int operation
 /* ---- join.c ---- */
 
 void join_begin(struct chat_socket *s, const struct ack_id *ack, struct slice data, const struct uuid *room,
-                int64_t after, bool catches_up);
+                const char *pattern, int64_t after, bool catches_up);
 /* True when the socket is catching up in the room: the frame is kept for it. */
 bool join_keeps(struct chat_socket *s, const struct uuid *room, int64_t seq, struct shared *frame);
 /* The room now passes messages. */

@@ -245,7 +245,7 @@ static void on_timeout(void *context)
 }
 
 void join_begin(struct chat_socket *s, const struct ack_id *ack, struct slice data, const struct uuid *room,
-                int64_t after, bool catches_up)
+                const char *pattern, int64_t after, bool catches_up)
 {
     struct clock_port *clock = s->chat->ports.clock;
     struct join *j = mem_zalloc(1, sizeof *j);
@@ -254,7 +254,7 @@ void join_begin(struct chat_socket *s, const struct ack_id *ack, struct slice da
 
     for (struct join *other = s->joins; other != NULL; other = other->next)
         count++;
-    question_open(&j->question, s, ack, data, "join_chat");
+    question_open(&j->question, s, ack, data, pattern);
     j->room = *room;
     j->after = after;
     j->catches_up = j->keeps = catches_up;

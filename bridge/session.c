@@ -87,6 +87,17 @@ static void at_turn(struct session *s)
         e->turn_timer = e->clock->start(e->clock, 0, session_turn, e);
 }
 
+/* Judged at the end of the turn, when what could be sent has been: however much one turn brings, only what
+ * its reader leaves lying counts. */
+static bool is_behind(const struct session *s)
+{
+    size_t unsent = s->transport == TRANSPORT_WEBSOCKET ? s->stream->unsent_bytes
+                    : s->polling != NULL                ? s->polling->bytes
+                                                        : 0;
+
+    return unsent > s->engine->options.unsent_max;
+}
+
 void session_turn(void *context)
 {
     struct engine *e = context;
@@ -98,10 +109,10 @@ void session_turn(void *context)
         next = s->turn_next;
         s->in_turn = false;
         session_use(s);
-        if (!s->closed && s->over)
-            session_end(s, SESSION_SLOW_READER);
-        else if (!s->closed && s->polling != NULL && s->transport < TRANSPORT_PROBED)
+        if (!s->closed && s->polling != NULL && s->transport < TRANSPORT_PROBED)
             session_flush_poll(s, NULL);
+        if (!s->closed && is_behind(s))
+            session_end(s, SESSION_SLOW_READER);
         session_unuse(s);
     }
 }
@@ -129,11 +140,10 @@ void session_send(struct session *s, struct shared *frame)
 {
     struct polling *p = s->polling;
 
-    if (s->closed || s->over)
+    if (s->closed)
         return;
     if (s->transport == TRANSPORT_WEBSOCKET) {
         write_frame(s, frame);
-        s->over = s->stream->unsent_bytes > s->engine->options.unsent_max;
     } else {
         if (p->count == p->capacity) {
             p->capacity = p->capacity == 0 ? 4 : p->capacity * 2;
@@ -141,11 +151,10 @@ void session_send(struct session *s, struct shared *frame)
         }
         p->waiting[p->count++] = shared_hold(frame);
         p->bytes += frame->size;
-        s->over = p->bytes > s->engine->options.unsent_max;
         if (p->poll != NULL)
             at_turn(s);
     }
-    if (s->over)
+    if (is_behind(s))
         at_turn(s);
 }
 
@@ -422,8 +431,7 @@ static bool on_frame(void *context, enum websocket_opcode opcode, const char *by
 
         s->stream->ops->write(s->stream, pong);
         shared_drop(pong);
-        s->over = s->over || s->stream->unsent_bytes > s->engine->options.unsent_max;
-        if (s->over)
+        if (is_behind(s))
             at_turn(s);
         return true;
     }

@@ -48,7 +48,7 @@ struct session {
     uint16_t place; /* of its address, for admission */
     uint8_t transport;
     uint8_t busy; /* calls that still use it: it is freed after the last */
-    bool awaits_pong, in_turn, over, closed;
+    bool awaits_pong, in_turn, closed;
     bool known;  /* who it is: see session_is_known */
     bool base64; /* binary messages go to the stream as text */
 };
