@@ -139,6 +139,8 @@ static struct verdict judge_subscribe(const struct subject *who, const struct to
     if (row == NULL)
         return deny(RULE_UNKNOWN_TOPIC);
     struct verdict verdict = judge_read(who, topic, grounds, row->reads);
+    if (grounds->unread && (verdict.rule == RULE_NOT_MEMBER || verdict.rule == RULE_SHARES_ROOM))
+        return allow(RULE_UNREAD);
     if (grounds->stale && verdict.allowed &&
         (verdict.rule == RULE_MEMBER || verdict.rule == RULE_SHARES_ROOM))
         return deny(RULE_STALE);
@@ -279,6 +281,8 @@ static const struct rule_words rules[] = {
                            "Only a token of parlord's own key has that role."},
     [RULE_OPERATOR] = {"operator", "Operators hear everything that anybody hears.",
                        "It is the role of the token; a token without it hears as a user."},
+    [RULE_UNREAD] = {"unread", "Memberships were not read from the database yet: granted until they are.",
+                     "Once they are read, the members of the room decide."},
     [RULE_STALE] = {"stale", "Membership was not confirmed by the database of late: no new grants.",
                     "It passes when the database answers again; see the option members_stale_s."},
     [RULE_CALL] = {"call", "Calls are not served by this broker.", "No right would change it."},

@@ -34,6 +34,7 @@ enum rule {
     RULE_SERVICE_ONLY,
     RULE_OPERATOR, /* operators hear everything */
     RULE_STALE,    /* the membership mirror is too old for new grants */
+    RULE_UNREAD,   /* memberships were never read yet: a subscription on credit, for READ decides */
     RULE_CALL,     /* calls: not served yet by this broker */
     RULE_MATRIX,   /* contract 3a: the table of rooms and roles */
     RULE_HISTORY,  /* a member whose history begins behind the message */
@@ -57,14 +58,16 @@ struct grounds {
     const struct members *members;
     bool stale;               /* the members are too old for new grants */
     size_t presence_room_max; /* larger rooms show nobody's presence */
+    bool unread;              /* the members were never read yet */
 };
 
 /* May `who` do `access` on the topic? When stale, no new grant to hear is given (subscribe) and writes go on:
- * the writer checks again in its transaction. The verdict on TOPIC_OUTSIDE is allowed with
- * RULE_OUTSIDE_PREFIX: the caller defers or allows. SUBSCRIBE takes what filter_parse gave, READ and WRITE
- * what topic_parse gave. A filter with wildcards below one's own room or user may be granted although it
- * covers topics that one may not read: READ decides on each delivery. Of the call topics users get only the
- * subscription to their own signals; all else there is refused with RULE_CALL. */
+ * the writer checks again in its transaction. When unread, what only members could tell is granted on credit
+ * (subscribe, RULE_UNREAD): nothing is delivered by it until they are read. The verdict on TOPIC_OUTSIDE is
+ * allowed with RULE_OUTSIDE_PREFIX: the caller defers or allows. SUBSCRIBE takes what filter_parse gave, READ
+ * and WRITE what topic_parse gave. A filter with wildcards below one's own room or user may be granted
+ * although it covers topics that one may not read: READ decides on each delivery. Of the call topics users
+ * get only the subscription to their own signals; all else there is refused with RULE_CALL. */
 struct verdict access_topic(const struct subject *who, enum access access, const struct topic *topic,
                             const struct grounds *grounds);
 

@@ -3,6 +3,7 @@
 #include "core/message.h"
 #include "plugin/inbox.h"
 #include "plugin/ingress.h"
+#include "plugin/membership.h"
 
 #include <string.h>
 
@@ -74,8 +75,10 @@ static bool is_still(const struct client *client, const struct mosquitto *handle
 }
 
 static int deny(struct plugin *p, const struct mosquitto_evt_acl_check *event, enum access access,
-                const struct topic *topic, const struct client *client, enum rule rule)
+                const struct topic *topic, struct client *client, enum rule rule)
 {
+    if (access == ACCESS_SUBSCRIBE && p->stale)
+        client->unheard = true;
     acl_log(p, client->person->user, client->id, access_name(access), event->topic, rule_name(rule));
     if (access == ACCESS_WRITE && client->connected && client->role != ROLE_SERVICE) {
         struct acl_refusal refusal = acl_refusal(p, rule);
@@ -118,7 +121,7 @@ int acl_check(struct plugin *p, const struct mosquitto_evt_acl_check *event)
         access = event->access == MOSQ_ACL_READ ? ACCESS_READ : ACCESS_WRITE;
         topic = plugin_topic(p, event->topic);
     }
-    const struct client *client = clients_find(p->clients, event->client);
+    struct client *client = clients_find(p->clients, event->client);
     if (client == NULL || client->person == NULL || !is_still(client, event->client))
         return check_foreign(p, event, access, topic);
     struct subject who = acl_subject(p, client);
@@ -128,6 +131,8 @@ int acl_check(struct plugin *p, const struct mosquitto_evt_acl_check *event)
         return deny(p, event, access, topic, client, verdict.rule);
     if (access == ACCESS_READ && verdict.rule == RULE_MEMBER && is_older(p, event, topic, client))
         return BROKER_DENIED;
+    if (verdict.rule == RULE_UNREAD && !membership_credit(p, client->id, event->topic))
+        return deny(p, event, access, topic, client, verdict.rule);
     if (access == ACCESS_SUBSCRIBE)
         inbox_subscribed(p, client, topic);
     return verdict.rule == RULE_OUTSIDE_PREFIX ? outside(p, event->topic) : BROKER_OK;

@@ -181,6 +181,26 @@ struct client *clients_find(const struct clients *c, const void *handle)
     return NULL;
 }
 
+char **clients_take_unheard(struct clients *c, size_t *count_out)
+{
+    char **ids = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < c->by_handle.slot_count; i++) {
+        for (struct table_link *link = c->by_handle.slots[i]; link != NULL; link = link->next) {
+            struct client *client = table_entry(link, struct client, by_handle);
+            if (!client->unheard)
+                continue;
+            client->unheard = false;
+            if (!client->connected)
+                continue;
+            ids = mem_realloc(ids, (count + 1) * sizeof ids[0]);
+            ids[count++] = mem_strdup(client->id);
+        }
+    }
+    *count_out = count;
+    return ids;
+}
+
 struct client *clients_holder(const struct clients *c, const char *id)
 {
     struct table_link *link = table_first(&c->by_id, text_hash(id));

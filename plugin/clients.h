@@ -36,6 +36,7 @@ struct client {
     struct person *person; /* NULL: foreign */
     enum role role;
     bool connected, warned, replaced, websocket;
+    bool unheard; /* a subscription was refused because memberships could not be read */
     int64_t expires_at_s;
     size_t heap_index;            /* SIZE_MAX: in no heap */
     struct client *older, *newer; /* among the offline ones */
@@ -73,6 +74,10 @@ unsigned clients_connected(const struct clients *c, const char *user);
 size_t clients_online(const struct clients *c);     /* connected ones with tokens */
 size_t clients_websockets(const struct clients *c); /* of them, those by WebSocket */
 size_t clients_count(const struct clients *c);      /* all records */
+
+/* The ids of connected clients that were marked `unheard`, which they are no longer; NULL when there are
+ * none. The array and each id are the caller's, for free. */
+char **clients_take_unheard(struct clients *c, size_t *count_out);
 
 enum client_due { CLIENT_EXPIRING, CLIENT_EXPIRED };
 

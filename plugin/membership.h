@@ -13,10 +13,22 @@
 int membership_start(struct plugin *p, struct error *e);
 void membership_stop(struct plugin *p);
 
+/* At the broker's start, before its loop: waits for the first batch, which the first tick applies. */
+void membership_await(struct plugin *p, int64_t until_ns);
+
 /* Applies the batch, publishes its events and gives it back to the follower. */
 void membership_apply(struct plugin *p, struct memberlog_batch **batch);
 
-/* Looks whether the mirror has become too old for new grants; once a second. */
+/* Notes a subscription that was granted before the members were read, to be judged when they are: a client
+ * that holds one that isn't its own is disconnected then, so that it asks again and is told. False: too many.
+ */
+bool membership_credit(struct plugin *p, const char *client_id, const char *filter);
+
+/* Forgets what was noted, judged or not. */
+void membership_settle(struct plugin *p, bool judge);
+
+/* Looks whether the mirror has become too old for new grants; once a second. When it is current again,
+ * clients whose subscription was refused meanwhile are disconnected, so that they ask again. */
 void membership_check(struct plugin *p);
 
 #endif

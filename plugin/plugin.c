@@ -21,6 +21,7 @@
 #include <string.h>
 
 #define DATABASE_START_MS 2000
+#define MEMBERS_START_MS  5000
 #define FLUSH_MS          5000
 #define SEND_BUCKETS      65536
 #define CONNECT_BUCKETS   16384
@@ -58,8 +59,10 @@ void plugin_publish_retained(struct plugin *p, const char *topic, const void *pa
 
 struct grounds plugin_grounds(const struct plugin *p)
 {
-    return (struct grounds){
-        .members = p->members, .stale = p->stale, .presence_room_max = (size_t)p->config->presence_room_max};
+    return (struct grounds){.members = p->members,
+                            .stale = p->stale,
+                            .presence_room_max = (size_t)p->config->presence_room_max,
+                            .unread = !p->loaded};
 }
 
 const struct topic *plugin_topic(struct plugin *p, const char *text)
@@ -228,6 +231,9 @@ static int plugin_start(struct plugin *p, const struct mosquitto_opt *options, i
         writer_start(p->config, DATABASE_START_MS, p->results, on_written, p, &p->writer, e) != 0 ||
         membership_start(p, e) != 0 || wake_start(p->wake, e) != 0)
         return -1;
+    /* Whoever connects at once, as all do after a restart, is to be granted its subscriptions. */
+    if (writer_database_up(p->writer))
+        membership_await(p, clock_mono_ns() + MEMBERS_START_MS * INT64_C(1000000));
     for (size_t i = 0; i < sizeof callbacks / sizeof callbacks[0]; i++)
         if (mosquitto_callback_register(p->id, callbacks[i].event, callbacks[i].call, NULL, p) != BROKER_OK)
             return error_set(e, ERROR_INTERNAL, "no_callback", "the broker refused callback %d",
@@ -244,6 +250,7 @@ static void plugin_destroy(struct plugin *p)
         log_stalls(p);
     wake_stop(p->wake);
     membership_stop(p);
+    membership_settle(p, false);
     writer_stop(&p->writer, FLUSH_MS);
     wake_destroy(&p->wake);
     if (p->results != NULL)

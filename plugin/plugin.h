@@ -45,10 +45,12 @@ struct plugin {
     struct wake *wake;
     uint64_t boot;
 
-    int64_t now_ns, now_s; /* of the last tick */
-    bool loaded, stale;    /* the mirror has its first batch; it is too old for new grants */
-    bool reloading;        /* between the reload event and the next tick */
-    bool published;        /* something was handed to the broker since the last tick */
+    int64_t now_ns, now_s;  /* of the last tick */
+    struct credit *credits; /* subscriptions granted before the members were read; newest first */
+    size_t credit_count;
+    bool loaded, stale; /* the mirror has its first batch; it is too old for new grants */
+    bool reloading;     /* between the reload event and the next tick */
+    bool published;     /* something was handed to the broker since the last tick */
 
     /* The last topic name that was parsed: of a message to a thousand subscribers it is parsed once. */
     char name_text[TOPIC_TEXT_MAX + 1];

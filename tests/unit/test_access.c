@@ -161,7 +161,7 @@ static void ask(const struct question *q, const struct members *members)
     bool expected[] = {
         [ACCESS_READ] = may_hear(q), [ACCESS_WRITE] = may_say(q), [ACCESS_SUBSCRIBE] = may_subscribe(q)};
     for (int access = ACCESS_READ; access <= ACCESS_SUBSCRIBE; access++) {
-        struct grounds grounds = {members, q->stale, PRESENCE_ROOM_MAX};
+        struct grounds grounds = {members, q->stale, PRESENCE_ROOM_MAX, false};
         struct verdict v =
             access_topic(&who, (enum access)access, access == ACCESS_SUBSCRIBE ? &filter : &topic, &grounds);
         if (v.allowed != expected[access])
@@ -293,7 +293,8 @@ static void test_rules(void **state)
 {
     (void)state;
     struct members *members = make_members();
-    struct grounds fresh = {members, false, PRESENCE_ROOM_MAX}, old = {members, true, PRESENCE_ROOM_MAX};
+    struct grounds fresh = {members, false, PRESENCE_ROOM_MAX, false},
+                   old = {members, true, PRESENCE_ROOM_MAX, false};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct rule_case *c = &cases[i];
         struct subject who = {c->user, strlen(c->user), c->role, true};
@@ -316,6 +317,30 @@ static void test_rules(void **state)
     members_destroy(&members);
 }
 
+/* Before the members are read: on credit what they alone could tell, to hear and not to say; nothing is read
+ * by it. */
+static void test_unread(void **state)
+{
+    (void)state;
+    struct members *members = members_create();
+    struct grounds unread = {
+        .members = members, .stale = true, .unread = true, .presence_room_max = PRESENCE_ROOM_MAX};
+    struct subject ann = {"ann", 3, ROLE_USER, true};
+    struct topic topic = filter_parse(PREFIX, PREFIX "/rooms/" ROOM "/messages");
+    assert_int_equal(access_topic(&ann, S, &topic, &unread).rule, RULE_UNREAD);
+    assert_true(access_topic(&ann, S, &topic, &unread).allowed);
+    assert_false(access_topic(&ann, R, &topic, &unread).allowed);
+    topic = topic_parse(PREFIX, PREFIX "/rooms/" ROOM "/send/ann");
+    assert_false(access_topic(&ann, W, &topic, &unread).allowed);
+    topic = filter_parse(PREFIX, PREFIX "/users/bob/presence");
+    assert_int_equal(access_topic(&ann, S, &topic, &unread).rule, RULE_UNREAD);
+    topic = filter_parse(PREFIX, PREFIX "/users/bob/acks");
+    assert_false(access_topic(&ann, S, &topic, &unread).allowed);
+    topic = filter_parse(PREFIX, PREFIX "/rooms/+/messages");
+    assert_false(access_topic(&ann, S, &topic, &unread).allowed);
+    members_destroy(&members);
+}
+
 /* Above presence_room_max a room shows nobody's presence; a smaller one that is shared too does. */
 static void test_large_rooms(void **state)
 {
@@ -324,7 +349,7 @@ static void test_large_rooms(void **state)
     struct subject ann = {"ann", 3, ROLE_USER, true};
     struct topic of_bob = topic_parse(PREFIX, PREFIX "/users/bob/presence"),
                  own = topic_parse(PREFIX, PREFIX "/users/ann/presence");
-    struct grounds grounds = {members, false, MEMBERS_OF_ROOM};
+    struct grounds grounds = {members, false, MEMBERS_OF_ROOM, false};
     struct uuid alien;
     uuid_parse(ALIEN, strlen(ALIEN), &alien);
     assert_true(access_topic(&ann, R, &of_bob, &grounds).allowed);
@@ -443,8 +468,9 @@ static void test_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_topics), cmocka_unit_test(test_rules),   cmocka_unit_test(test_large_rooms),
-        cmocka_unit_test(test_matrix), cmocka_unit_test(test_history), cmocka_unit_test(test_words),
+        cmocka_unit_test(test_topics),      cmocka_unit_test(test_rules),  cmocka_unit_test(test_unread),
+        cmocka_unit_test(test_large_rooms), cmocka_unit_test(test_matrix), cmocka_unit_test(test_history),
+        cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests_name("access", tests, NULL, NULL);
 }

@@ -204,6 +204,26 @@ static void counts_websockets(void **state)
     clients_destroy(&c);
 }
 
+static void unheard_ones_are_taken_once(void **state)
+{
+    (void)state;
+    struct clients *c = clients_create(10);
+    size_t count;
+    assert_null(clients_take_unheard(c, &count));
+    add(c, 1, "a", "alice")->unheard = true;
+    add(c, 2, "b", "bob");
+    add(c, 3, "carol:1", "carol")->unheard = true;
+    clients_disconnected(c, &handles[3]);
+    char **ids = clients_take_unheard(c, &count);
+    assert_int_equal(count, 1);
+    assert_string_equal(ids[0], "a");
+    free(ids[0]);
+    free(ids);
+    assert_null(clients_take_unheard(c, &count));
+    assert_int_equal(count, 0);
+    clients_destroy(&c);
+}
+
 static void holds_thousands(void **state)
 {
     (void)state;
@@ -228,6 +248,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_by_pointer_and_by_id),
         cmocka_unit_test(forgets_a_client_without_a_session),
+        cmocka_unit_test(unheard_ones_are_taken_once),
         cmocka_unit_test(remembers_a_session_while_it_is_offline),
         cmocka_unit_test(id_that_only_begins_like_the_user_is_no_session),
         cmocka_unit_test(offline_ones_are_bounded),
