@@ -297,11 +297,10 @@ static enum MHD_Result first_look(struct incoming *in, const char *method)
     in->base.method = method;
     in->state = INCOMING_BODY;
     if (!target_method_known(method))
-        return refuse(in, MHD_HTTP_NOT_IMPLEMENTED, "Not Implemented", "unknown_method",
-                      "This method is not served.");
+        return refuse(in, MHD_HTTP_NOT_IMPLEMENTED, TARGET_METHOD_TITLE, TARGET_METHOD_WORD,
+                      TARGET_METHOD_TEXT);
     if (!target_split(in->target, in->target_size, &in->parts))
-        return refuse(in, MHD_HTTP_BAD_REQUEST, "Bad Request", "bad_path",
-                      "The path must begin with a slash, and its escapes must be whole and not %00.");
+        return refuse(in, MHD_HTTP_BAD_REQUEST, "Bad Request", TARGET_PATH_WORD, TARGET_PATH_TEXT);
     if (counts.lengths > 1 || counts.encodings > 1 || counts.hosts > 1 ||
         (counts.lengths > 0 && counts.encodings > 0))
         return refuse(

@@ -8,6 +8,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* What is said of a target, or a method, that is refused. */
+#define TARGET_PATH_WORD    "bad_path"
+#define TARGET_PATH_TEXT    "The path must begin with a slash, and its escapes must be whole and not %00."
+#define TARGET_METHOD_WORD  "unknown_method"
+#define TARGET_METHOD_TEXT  "This method is not served."
+#define TARGET_METHOD_TITLE "Not Implemented" /* 501 */
+
 struct target {
     char *path;  /* decoded; begins with a slash */
     char *query; /* raw, "" when there is none */

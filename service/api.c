@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "core/members.h"
 #include "core/token.h"
+#include "http/target.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,8 +27,8 @@ struct call {
     struct token who;
     char request_id[USER_ID_MAX + 1];
     char method[METHOD_MAX + 1];
-    struct buf path, query, body;
-    char *idempotency_key; /* NULL: none */
+    struct buf path, query, body; /* path: as it came, a zero, decoded */
+    char *idempotency_key;        /* NULL: none */
 };
 
 static void call_free(struct call *call)
@@ -39,7 +40,7 @@ static void call_free(struct call *call)
     free(call);
 }
 
-/* A body that is no JSON (there is none under the base but errors of ours) goes as a text. */
+/* A body that is no JSON (there is none under the base but errors of ours) goes as a text; HEAD has none. */
 static void on_answer(struct request *request, const struct reply *reply)
 {
     struct call *call = (struct call *)request;
@@ -51,7 +52,7 @@ static void on_answer(struct request *request, const struct reply *reply)
     bool json = reply->content_type != NULL && strncmp(reply->content_type, "application/json", 16) == 0;
     buf_reserve(&text, reply->body_size + 32);
     buf_printf(&text, "{\"status\":%d,\"body\":", reply->status);
-    if (reply->content_type == NULL || reply->body_size == 0)
+    if (reply->content_type == NULL || reply->body_size == 0 || strcmp(call->method, "HEAD") == 0)
         buf_put_text(&text, "null");
     else if (json)
         buf_put(&text, reply->body, reply->body_size);
@@ -115,14 +116,23 @@ static int read_query(struct buf *out, const struct json *query, struct error *e
     return 0;
 }
 
-static int read_path(struct buf *out, const char *path, struct error *e)
+/* The path, with the base, into call->path, and behind its zero the bytes that it is decoded into. */
+static int read_path(struct call *call, const char *path, struct error *e)
 {
+    struct buf *out = &call->path;
+    struct target target;
     if (path == NULL || path[0] != '/' || strlen(path) > PATH_TEXT_MAX || strchr(path, '?') != NULL)
         return error_set(e, ERROR_INVALID, "invalid_request",
                          "path must begin with a slash, as in /chat/rooms; what follows a ? goes into query");
     if (strncmp(path, API_BASE "/", sizeof API_BASE) != 0)
         buf_put_text(out, API_BASE);
     buf_put_text(out, path);
+    size_t size = out->size;
+    buf_put_byte(out, '\0');
+    buf_reserve(out, size + 1);
+    if (!target_split(out->data, size, &target))
+        return error_set(e, ERROR_INVALID, TARGET_PATH_WORD, "%s", TARGET_PATH_TEXT);
+    call->request.path = target.path;
     return 0;
 }
 
@@ -141,7 +151,7 @@ static int read_payload(struct call *call, const struct json *tree, struct error
     if (json_kind(tree) != JSON_OBJECT)
         return error_set(e, ERROR_INVALID, "invalid_json", "the payload must be a JSON object");
     if (read_method(call->method, json_string(json_get(tree, "method")), e) != 0 ||
-        read_path(&call->path, json_string(json_get(tree, "path")), e) != 0 ||
+        read_path(call, json_string(json_get(tree, "path")), e) != 0 ||
         read_query(&call->query, json_get(tree, "query"), e) != 0)
         return -1;
     if (json_string(key) != NULL)
@@ -204,11 +214,13 @@ void api_on_record(void *context, const struct wire_record *record)
     json_destroy(&tree);
     if (ok != 0) {
         refuse(call, 400, "Bad Request", &e);
+    } else if (!target_method_known(call->method)) {
+        error_set(&e, ERROR_INVALID, TARGET_METHOD_WORD, "%s", TARGET_METHOD_TEXT);
+        refuse(call, 501, TARGET_METHOD_TITLE, &e);
     } else if (members_fresh_ns(api->ports->members) == 0) {
         error_set(&e, ERROR_UNAVAILABLE, "starting", "The server is starting: try again in a moment.");
         refuse(call, 503, "Service Unavailable", &e);
     } else {
-        call->request.path = call->path.data;
         call->request.query = call->query.data;
         call->request.body = call->body.size > 0 ? call->body.data : NULL;
         call->request.body_size = call->body.size;

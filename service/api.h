@@ -2,7 +2,8 @@
  * reply.
  *
  * The payload is {"method","path","query"?,"body"?,"idempotencyKey"?}: `path` with or without /api/v1,
- * `query` an object of strings and numbers or the text behind the question mark, `body` any JSON. The plugin
+ * its escapes decoded as in a URL, `query` an object of strings and numbers or the text behind the question
+ * mark, `body` any JSON. The plugin
  * has checked who asks; a reply that is lost with the link is asked for again by the client.
  *
  * Flow:   broker -> api_on_record -> http_request -> request_ops.answer -> broker_reply.

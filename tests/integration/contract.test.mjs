@@ -6,27 +6,13 @@ import test, { after, before } from 'node:test';
 import {
     BASE, asyncapi, checkAck, checkAnswer, checkEvent, checkTopic, fits, follow, openapi, operations, validator,
 } from './lib/contract.mjs';
+import { routes } from './lib/routes.mjs';
 import { SWAGGER_UI, Stack } from './lib/stack.mjs';
 
 const CHECKOUT = new URL('../../', import.meta.url);
 const read = (path) => readFileSync(new URL(path, CHECKOUT), 'utf8');
 
 // ---- The tables of the code
-
-// Rows of the router's table, less those of the admin listener alone (docs/operations.md has these): {name, flags, params}, with params null where the query is not looked at.
-function routes() {
-    const text = read('http/http.c');
-    const lists = Object.fromEntries([...text.matchAll(/const (\w+)\[\] = \{([^}]*)NULL\};/g)].map(([, name, words]) =>
-        [name, [...words.matchAll(/"(\w+)"/g)].map(([, word]) => word)]));
-    const table = text.match(/struct route routes\[\] = \{([\s\S]*?)\n\};/)[1];
-    const rows = [...table.matchAll(/\{"([A-Z]+)",\s*"([^"]+)",\s*\w+,\s*([\w\s|]+),\s*(\w+)\}/g)];
-    assert.equal(rows.length, table.match(/\{"/g).length, 'every row of the table is understood');
-    return rows.map(([, method, pattern, flags, params]) => ({
-        name: `${method} ${pattern.replace(/:(\w+)/g, '{$1}')}`,
-        flags: flags.split('|').map((flag) => flag.trim()),
-        params: params === 'NULL' ? null : lists[params],
-    })).filter(({ flags }) => !flags.includes('ROUTE_HIDDEN'));
-}
 
 // Topics of the shapes in core/topic.c, less those between broker and service, as templates below the prefix.
 function topics() {

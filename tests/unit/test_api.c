@@ -128,6 +128,29 @@ static void strangers_get_what_rest_gives_them(void **state)
     assert_reply("{\"status\":405,", "\"statusCode\":405");
 }
 
+/* As the listener does it: escapes are decoded, methods that HTTP does not have are told apart from those
+ * that a path does not take, and HEAD is the head alone. */
+static void paths_and_methods_are_those_of_http(void **state)
+{
+    (void)state;
+    says("{\"method\":\"GET\",\"path\":\"/chat/rooms/%6Eone\"}");
+    assert_reply(BAD_REQUEST, "id must be a UUID");
+    says("{\"method\":\"GET\",\"path\":\"/cha%74/rooms/" OTHER "/%6Dessages\"}");
+    assert_reply("{\"status\":404,", "\"code\":\"room_not_found\"");
+    static const char *const broken[] = {"%", "%2", "%zz", "%00"};
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        char payload[128];
+        snprintf(payload, sizeof payload, "{\"method\":\"GET\",\"path\":\"/chat/rooms/%s\"}", broken[i]);
+        says(payload);
+        assert_reply(BAD_REQUEST, "\"code\":\"bad_path\"");
+    }
+    says("{\"method\":\"BREW\",\"path\":\"/chat/rooms\"}");
+    assert_reply("{\"status\":501,", "\"code\":\"unknown_method\"");
+    says("{\"method\":\"HEAD\",\"path\":\"" MESSAGES "\"}");
+    db_answers(world.sql, 0);
+    assert_reply("{\"status\":200,\"body\":null}", "");
+}
+
 static void malformed_payloads_are_answered(void **state)
 {
     (void)state;
@@ -210,6 +233,7 @@ int main(void)
                                        TEST(the_base_may_be_named_and_the_query_be_text),
                                        TEST(a_body_and_a_key_come_along),
                                        TEST(strangers_get_what_rest_gives_them),
+                                       TEST(paths_and_methods_are_those_of_http),
                                        TEST(malformed_payloads_are_answered),
                                        TEST(a_path_has_a_limit),
                                        TEST(what_the_plugin_would_not_send_is_dropped),

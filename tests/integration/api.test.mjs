@@ -1,0 +1,226 @@
+// REST over MQTT against REST: every route that needs a token is asked by both doors, on equal states, once well and
+// once with each of its typical errors, and the answers are the same but for ids and times. The one world knows REST
+// alone; in the other nobody but MQTT 3.1.1 clients with a single connection each say anything.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import test, { after, before } from 'node:test';
+import { BASE, follow, openapi, operations } from './lib/contract.mjs';
+import { routes } from './lib/routes.mjs';
+import { Stack } from './lib/stack.mjs';
+
+const NAMES = ['ann', 'ben', 'cat', 'gus', 'mallory'];
+const ROUTES = routes().filter(({ flags }) => flags.includes('ROUTE_AUTH'))
+    .map((route) => ({ ...route, pattern: route.pattern.replace(BASE, '') }));
+const NOWHERE = '00000000-0000-7000-8000-000000000000';
+let stack;
+
+before(async () => {
+    stack = await Stack.start();
+});
+after(() => stack?.stop());
+
+const queryText = (query) => (query === undefined || query === '' ? ''
+    : `?${typeof query === 'string' ? query : new URLSearchParams(query)}`);
+
+// Two doors of one interface: ask(user's name, method, path, {query, body, key}) gives {status, body}.
+const doors = {
+    rest: () => async (user, method, path, { query, body, key } = {}) => {
+        const { status, body: answer } = await user.rest(method, path + queryText(query), body, key === undefined ? {} : { 'Idempotency-Key': key });
+        return { status, body: answer };
+    },
+    mqtt: () => {
+        const open = new Map();
+        return async (user, method, path, { query, body, key } = {}) => {
+            if (!open.has(user)) open.set(user, await user.mqtt({ protocolVersion: 4, subscribe: [`chat/v1/users/${user.id}/replies/+`] }));
+            return ask(open.get(user), { method, path, query, body, idempotencyKey: key });
+        };
+    },
+};
+
+async function ask(door, request, id = randomUUID()) {
+    const { user } = door;
+    await door.client.publishAsync(`chat/v1/users/${user.id}/api/${id}/${user.id}`, JSON.stringify(request), { qos: 1 });
+    const reply = await door.other.find((m) => m.topic === `chat/v1/users/${user.id}/replies/${id}`);
+    return JSON.parse(reply.text);
+}
+
+// A world: its users, and all that was answered there, with ids by order of appearance and without times.
+function world(kind) {
+    const users = Object.fromEntries(NAMES.map((name) =>
+        [name, stack.user(`${name}-${kind}`, name === 'gus' ? { role: 'agent' } : {})]));
+    const door = doors[kind]();
+    const ids = new Map();
+    const id = (uuid) => ids.get(uuid) ?? ids.set(uuid, `id${ids.size}`).get(uuid);
+    const plain = (text) => text
+        .replace(/[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, id)
+        .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'time')
+        .replace(new RegExp(`-${kind}\\b`, 'g'), '');
+    const log = [];
+    // Who is online differs between the worlds by their nature; cursors have ids and times in them.
+    const own = (key, value) => (key === 'requestId' || key === 'online' ? 'own' : key === 'nextCursor' && typeof value === 'string' ? 'cursor' : value);
+    return {
+        log,
+        name: (name) => users[name].id,
+        // what: the case's name in the log.
+        async ask(what, name, method, path, request) {
+            const answer = await door(users[name], method, path, request);
+            log.push({ what, status: answer.status, body: JSON.parse(plain(JSON.stringify(answer.body, own))) });
+            return answer;
+        },
+    };
+}
+
+// ---- What is asked well, in an order that suits the state: [route, who, path's parts, request]. `w` has what stands.
+
+async function begin(w) {
+    const make = async (who, body) => (await w.ask('made', who, 'POST', '/chat/rooms', { body })).body.id;
+    w.room = await make('ann', { type: 'group', name: 'Team', participantIds: [w.name('ben')] });
+    w.support = await make('ann', { type: 'support' });
+    w.message = (await w.ask('said', 'ann', 'POST', `/chat/rooms/${w.room}/messages`, { body: { content: 'Lunch at noon?', clientMessageId: 'c-0' } })).body.id;
+}
+
+const GROUP = (w) => ({ type: 'group', name: 'Made', participantIds: [w.name('ben')] });
+const WELL = [
+    ['POST /chat/rooms', 'ann', () => [], (w) => ({ body: GROUP(w), key: 'k-1' })],
+    ['POST /chat/rooms', 'ann', () => [], (w) => ({ body: GROUP(w), key: 'k-1' })],
+    ['POST /chat/rooms', 'ann', () => [], (w) => ({ body: { ...GROUP(w), name: 'Other' }, key: 'k-1' })],
+    ['POST /chat/rooms', 'ann', () => [], (w) => ({ body: GROUP(w), key: '' })],
+    ['POST /chat/rooms', 'ann', () => [], (w) => ({ body: GROUP(w), key: 'k'.repeat(129) })],
+    ['POST /chat/rooms', 'ben', () => [], (w) => ({ body: { type: 'direct', participantIds: [w.name('ann')] } })],
+    ['POST /chat/rooms', 'ann', () => [], (w) => ({ body: { type: 'direct', participantIds: [w.name('ben')] } })],
+    ['GET /chat/rooms', 'ann', () => [], () => ({ query: { type: 'group', limit: 1 } })],
+    ['GET /chat/rooms', 'ann', () => [], () => ({})],
+    ['GET /chat/rooms/{id}', 'ben', (w) => [w.room], () => ({})],
+    ['PATCH /chat/rooms/{id}', 'ann', (w) => [w.room], () => ({ body: { name: 'Team East', historyFrom: 'join' } })],
+    ['PATCH /chat/rooms/{id}', 'ben', (w) => [w.room], () => ({ body: { name: 'West' } })],
+    ['POST /chat/rooms/{id}/participants', 'ann', (w) => [w.room], (w) => ({ body: { userId: w.name('cat') }, key: 'k-2' })],
+    ['POST /chat/rooms/{id}/participants', 'ann', (w) => [w.room], (w) => ({ body: { userId: w.name('cat') }, key: 'k-2' })],
+    ['POST /chat/rooms/{id}/participants', 'ann', (w) => [w.room], (w) => ({ body: { userId: w.name('cat'), role: 'admin' }, key: 'k-2' })],
+    ['POST /chat/rooms/{id}/participants', 'gus', (w) => [w.support], (w) => ({ body: { userId: w.name('gus') } })],
+    ['PATCH /chat/rooms/{id}/participants/{userId}', 'ann', (w) => [w.room, w.name('cat')], () => ({ body: { role: 'admin' } })],
+    ['PATCH /chat/rooms/{id}/participants/{userId}', 'ann', (w) => [w.room, w.name('ann')], () => ({ body: { role: 'member' } })],
+    ['POST /chat/rooms/{id}/messages', 'ann', (w) => [w.room], (w) => ({ body: { content: 'grüße 🦜', mentions: [w.name('ben')] }, key: 'c-1' })],
+    ['POST /chat/rooms/{id}/messages', 'ann', (w) => [w.room], (w) => ({ body: { content: 'grüße 🦜', mentions: [w.name('ben')] }, key: 'c-1' })],
+    ['POST /chat/rooms/{id}/messages', 'ann', (w) => [w.room], () => ({ body: { content: 'other' }, key: 'c-1' })],
+    ['POST /chat/rooms/{id}/messages', 'ann', (w) => [w.room], () => ({ body: { content: 'x'.repeat(16385) } })],
+    ['GET /chat/rooms/{id}/messages', 'ben', (w) => [w.room], () => ({ query: { limit: 1, after: 0 } })],
+    ['GET /chat/rooms/{id}/messages', 'ben', (w) => [w.room], () => ({ query: 'limit=1&before=2' })],
+    ['GET /chat/rooms/{id}/messages', 'ben', (w) => [w.room], () => ({ query: { search: 'grüße 🦜' } })],
+    ['GET /chat/rooms/{id}/messages', 'ben', (w) => [w.room], () => ({ query: { search: 'a&b=c+d%20#?' } })],
+    ['PATCH /chat/messages/{id}/read', 'ben', (w) => [w.message], () => ({})],
+    ['PATCH /chat/rooms/{id}/read', 'ben', (w) => [w.room], () => ({ body: { seq: 2 } })],
+    ['PATCH /chat/rooms/{id}/read', 'ben', (w) => [w.room], () => ({})],
+    ['PATCH /chat/messages/{id}', 'ann', (w) => [w.message], () => ({ body: { content: 'Lunch at one?' } })],
+    ['PATCH /chat/messages/{id}', 'ben', (w) => [w.message], () => ({ body: { content: 'Lunch at two?' } })],
+    ['POST /chat/sync', 'ben', () => [], (w) => ({ body: { rooms: { [w.room]: { seq: 0, rev: 0, epoch: 1 } }, limit: 1 } })],
+    ['POST /chat/sync', 'ben', () => [], () => ({ body: {} })],
+    ['DELETE /chat/messages/{id}', 'ben', (w) => [w.message], () => ({})],
+    ['DELETE /chat/messages/{id}', 'ann', (w) => [w.message], () => ({})],
+    ['PATCH /chat/messages/{id}', 'ann', (w) => [w.message], () => ({ body: { content: 'gone' } })],
+    ['PATCH /chat/rooms/{id}/participants/{userId}/remove', 'ben', (w) => [w.room, w.name('ann')], () => ({})],
+    // As an address has it: %2D is a hyphen.
+    ['PATCH /chat/rooms/{id}/participants/{userId}/remove', 'ann', (w) => [w.room, w.name('cat').replace('-', '%2D')], () => ({})],
+    ['PATCH /chat/rooms/{id}/participants/{userId}/remove', 'ben', (w) => [w.room, w.name('ben')], () => ({})],
+];
+
+const fill = (pattern, parts) => parts.reduce((path, part) => path.replace(/\{\w+\}/, part), pattern);
+
+// ---- What is asked badly: made from the route's row and its schema.
+
+const wrongly = (value) => (typeof value === 'string' ? 7 : 'wrong');
+
+function bodies(route) {
+    const { operation } = operations.find((o) => o.name === `${route.method} ${BASE}${route.pattern}`);
+    const schema = follow(openapi, operation.requestBody.content['application/json'].schema);
+    const example = follow(openapi, Object.values(operation.requestBody.content['application/json'].examples)[0]).value;
+    const fields = Object.keys(schema.properties);
+    assert(fields.length > 0, route.name);
+    return [
+        ...fields.flatMap((field) => [
+            [`${field} of a wrong type`, { ...example, [field]: wrongly(example[field]) }],
+            [`${field} is an object`, { ...example, [field]: { a: { b: [1] } } }],
+            [`${field} is null`, { ...example, [field]: null }],
+        ]),
+        ['every field of a wrong type', Object.fromEntries(fields.map((field) => [field, wrongly(example[field])]))],
+        ['an empty object', {}],
+        ['an array', []],
+        ['a text', '"text"'],
+    ];
+}
+
+// Each is [what, method, path, request] by one who is in the room, unless `who` says otherwise.
+function badly(route, w) {
+    const { method, pattern, flags, params } = route;
+    const target = pattern.startsWith('/chat/messages') ? w.message : w.room;
+    const path = fill(pattern, [target, w.name('ben')]);
+    const body = flags.includes('ROUTE_JSON') ? follow(openapi, Object.values(operations.find((o) => o.name === `${method} ${BASE}${pattern}`)
+        .operation.requestBody.content['application/json'].examples)[0]).value : undefined;
+    const cases = [
+        ['another method', 'PUT', path, { body }],
+        ['a method of no protocol', 'BREW', path, {}],
+        ['an unknown path', method, `${path}/nothing`, { body }],
+        ['a slash too many', method, `${path}//`, { body }],
+        ['an unknown parameter', method, path, { body, query: { colour: 'blue' } }],
+        ['a broken query', method, path, { body, query: 'limit=%zz' }],
+        ['a broken escape', method, `${path}%zz`, { body }],
+        ['what may be asked there', 'OPTIONS', path, {}],
+    ];
+    if (method === 'GET') cases.push(['the head alone', 'HEAD', path, {}]);
+    for (const name of params.filter((p) => p !== 'search'))
+        for (const value of ['', '-1', '0', '101', '1e3', 'x', '99999999999999999999'])
+            if (name !== 'after' && name !== 'before' || value !== '101')
+                cases.push([`${name} ${value}`, method, path, { query: { [name]: value } }]);
+    if (params.length > 0) cases.push(['a parameter twice', method, path, { query: `${params[0]}=1&${params[0]}=1` }]);
+    if (pattern.includes('{id}')) {
+        cases.push(['no id', method, fill(pattern, ['x', w.name('ben')]), { body }],
+            ['an unknown id', method, fill(pattern, [NOWHERE, w.name('ben')]), { body }],
+            ['a stranger', method, path, { body }, 'mallory']);
+    }
+    if (pattern.includes('{userId}')) {
+        for (const user of ['nobody', 'a%20b', 'x'.repeat(129), 'a%2Fb'])
+            cases.push([`the user ${user.slice(0, 9)}`, method, fill(pattern, [target, user]), { body }]);
+    }
+    if (body !== undefined) {
+        cases.push(['no body', method, path, {}]);
+        for (const [what, wrong] of bodies(route)) cases.push([what, method, path, { body: wrong }]);
+    }
+    return cases;
+}
+
+// By REST a text goes as it is, so that it is JSON there; by MQTT it is the value.
+const asValue = (kind, request) => (kind === 'mqtt' && typeof request.body === 'string' ? { ...request, body: JSON.parse(request.body) } : request);
+
+async function live(kind) {
+    const w = world(kind);
+    await begin(w);
+    for (const route of ROUTES) {
+        // What would be well for a member is asked by nobody but a stranger; the rest is refused, or changes the same.
+        for (const [what, method, path, request, who = 'ann'] of badly(route, w))
+            await w.ask(`${route.method} ${route.pattern}, ${what}`, who, method, path, asValue(kind, request));
+    }
+    for (const [name, who, parts, request] of WELL) {
+        const [method, pattern] = name.split(' ');
+        await w.ask(`${name} by ${who}`, who, method, fill(pattern, parts(w)), request(w));
+    }
+    return w.log;
+}
+
+test('every route answers by the api topic what it answers by REST', { timeout: 240_000 }, async () => {
+    assert.deepEqual([...new Set(WELL.map(([name]) => name))].sort(), ROUTES.map((r) => `${r.method} ${r.pattern}`).sort());
+    const rest = await live('rest');
+    const mqtt = await live('mqtt');
+    assert.equal(mqtt.length, rest.length);
+    const differ = rest.flatMap((answer, i) => {
+        try {
+            assert.deepEqual(mqtt[i], answer);
+            return [];
+        } catch {
+            return [`${answer.what}\n  rest ${JSON.stringify(answer).slice(0, 600)}\n  mqtt ${JSON.stringify(mqtt[i]).slice(0, 600)}`];
+        }
+    });
+    assert.equal(differ.length, 0, `${differ.length} of ${rest.length} differ\n${differ.join('\n')}`);
+    const statuses = new Set(rest.map(({ status }) => status));
+    for (const status of [200, 201, 204, 400, 403, 404, 405, 409, 413, 501]) assert(statuses.has(status), `no ${status} among them`);
+    for (const { pattern, method } of ROUTES)
+        assert(rest.some(({ what, status }) => what.startsWith(`${method} ${pattern} by `) && status < 300), `${method} ${pattern} was never answered well`);
+});
