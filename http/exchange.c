@@ -146,7 +146,7 @@ static const char *word_hint(const char *word)
         {"database_unavailable", "Nothing was changed; try again in a moment."},
         {"unavailable", "Nothing was changed; try again in a moment."},
         {"busy", "Nothing was changed; try again in a moment."},
-        {"rate_limited", "Wait for the seconds in Retry-After."},
+        {"rate_limited", "Wait for the seconds in Retry-After, by MQTT for one."},
         {"unsupported_media_type", "Send JSON with `Content-Type: application/json`."},
     };
     for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)

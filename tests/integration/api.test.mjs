@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import test, { after, before } from 'node:test';
 import { BASE, follow, openapi, operations } from './lib/contract.mjs';
+import { until } from './lib/events.mjs';
 import { routes } from './lib/routes.mjs';
 import { Stack } from './lib/stack.mjs';
 
@@ -223,4 +224,113 @@ test('every route answers by the api topic what it answers by REST', { timeout: 
     for (const status of [200, 201, 204, 400, 403, 404, 405, 409, 413, 501]) assert(statuses.has(status), `no ${status} among them`);
     for (const { pattern, method } of ROUTES)
         assert(rest.some(({ what, status }) => what.startsWith(`${method} ${pattern} by `) && status < 300), `${method} ${pattern} was never answered well`);
+});
+
+// ---- The topic itself.
+
+const replies = (user) => `chat/v1/users/${user.id}/replies/+`;
+const asking = (user, options) => user.mqtt({ protocolVersion: 4, subscribe: [replies(user)], ...options });
+const say = (door, id, payload) => door.client.publishAsync(`chat/v1/users/${door.user.id}/api/${id}/${door.user.id}`, payload, { qos: 1 });
+const heard = (door, id) => door.other.items.filter((m) => m.topic === `chat/v1/users/${door.user.id}/replies/${id}`).map((m) => JSON.parse(m.text));
+
+test('a request of the largest payload is served, one byte more is answered 413', { timeout: 30_000 }, async () => {
+    const door = await asking(stack.user('big'));
+    const of = (size) => {
+        const bare = JSON.stringify({ method: 'POST', path: '/chat/sync', body: { pad: '' } });
+        return JSON.parse(bare.replace('""', `"${'x'.repeat(size - bare.length)}"`));
+    };
+    assert.equal((await ask(door, of(65_536))).status, 200);
+    const { status, body } = await ask(door, of(65_537));
+    assert.deepEqual([status, body.code], [413, 'payload_too_large']);
+    assert.equal((await ask(door, of(5_000_000))).status, 413);
+    await door.close();
+});
+
+test('the largest answers come whole', { timeout: 60_000 }, async () => {
+    const [writer, reader] = ['writer', 'reader'].map((id) => stack.user(id));
+    const room = await stack.room([writer, reader]);
+    const sender = await writer.mqtt();
+    await Promise.all(Array.from({ length: 500 }, (_, i) => sender.send(room, { content: `${i} `.padEnd(16_384, 'x') }, 30_000)));
+    const door = await asking(reader);
+    const page = await ask(door, { method: 'GET', path: `/chat/rooms/${room}/messages`, query: { limit: 100 } });
+    const rest = await reader.rest('GET', `/chat/rooms/${room}/messages?limit=100`);
+    assert.deepEqual(page, { status: 200, body: rest.body });
+    const rooms = { [room]: { seq: 0, rev: 0, epoch: 1 } };
+    const sync = await ask(door, { method: 'POST', path: '/chat/sync', body: { rooms, limit: 500 } });
+    assert.deepEqual(sync.body.data.map((m) => m.seq), Array.from({ length: 500 }, (_, i) => i + 1));
+    assert.deepEqual(sync.body.data, (await reader.rest('POST', '/chat/sync', { rooms, limit: 500 })).body.data);
+    for (const client of [sender, door]) await client.close();
+});
+
+test('requests of one id are answered each, to every connection of that user alone', { timeout: 30_000 }, async () => {
+    const [own, other] = ['own', 'other'].map((id) => stack.user(id));
+    const phone = await asking(own);
+    const laptop = await asking(own);
+    const spy = await asking(other);
+    for (const topic of [replies(own), 'chat/v1/users/own/#', 'chat/v1/users/+/replies/+', 'chat/v1/users/own/replies/same'])
+        await assert.rejects(spy.client.subscribeAsync(topic), topic);
+    await Promise.all([
+        say(phone, 'same', JSON.stringify({ method: 'GET', path: '/chat/rooms' })),
+        say(phone, 'same', JSON.stringify({ method: 'GET', path: '/chat/rooms', query: { limit: 1000 } })),
+    ]);
+    // What the other user asks afterwards is its fence.
+    for (const door of [phone, laptop]) {
+        await door.other.count(2);
+        assert.deepEqual(heard(door, 'same').map(({ status }) => status).sort(), [200, 400]);
+    }
+    assert.equal((await ask(spy, { method: 'GET', path: '/chat/rooms' }, 'fence')).status, 200);
+    assert.deepEqual(spy.other.items.map(({ topic }) => topic), ['chat/v1/users/other/replies/fence']);
+    for (const door of [phone, laptop, spy]) await door.close();
+});
+
+test('an answer that comes meanwhile waits for a persistent session, and is lost to a clean one', { timeout: 60_000 }, async () => {
+    const user = stack.user('away');
+    const request = (name) => JSON.stringify({ method: 'POST', path: '/chat/rooms', body: { type: 'group', name, participantIds: [] }, idempotencyKey: name });
+    for (const clean of [false, true]) {
+        const session = { clientId: `away:${clean}`, clean };
+        const first = await asking(user, session);
+        const watcher = await asking(user);
+        // Nobody makes rooms until the client has gone.
+        await stack.sql.query('BEGIN');
+        await stack.sql.query('LOCK TABLE chat_rooms IN EXCLUSIVE MODE');
+        await say(first, 'r1', request(`${clean}`));
+        await first.close();
+        assert.equal(heard(watcher, 'r1').length, 0);
+        await stack.sql.query('COMMIT');
+        const made = JSON.parse((await watcher.other.find((m) => m.topic.endsWith('/r1'))).text);
+        assert.equal(made.status, 201);
+        const second = await asking(user, session);
+        if (!clean) assert.deepEqual(JSON.parse((await second.other.find((m) => m.topic.endsWith('/r1'))).text), made);
+        await say(second, 'r2', request(`${clean}`));
+        const again = JSON.parse((await second.other.find((m) => m.topic.endsWith('/r2'))).text);
+        assert.equal(again.body.id, made.body.id, 'repeated with its key, it is done once');
+        if (clean) assert.equal(heard(second, 'r1').length, 0);
+        for (const door of [second, watcher]) await door.close();
+    }
+});
+
+test('requests by REST and by the api topic count together against a user\'s rate', { timeout: 60_000 }, async () => {
+    const limited = await Stack.start({ parlor: { limits: 'on', connects_per_s: 1000000, rest_per_s: 5 } });
+    try {
+        const [eager, calm] = ['eager', 'calm'].map((id) => limited.user(id));
+        const [door, other] = [await asking(eager), await asking(calm)];
+        const request = { method: 'GET', path: '/chat/rooms' };
+        const began = Date.now();
+        const answers = await Promise.all([() => eager.rest('GET', '/chat/rooms'), () => ask(door, request)]
+            .map((call) => Promise.all(Array.from({ length: 30 }, call))));
+        const statuses = answers.flat().map(({ status }) => status);
+        const served = statuses.filter((status) => status === 200).length;
+        const may = 10 + Math.ceil((Date.now() - began) / 200);
+        assert(served >= 10 && served <= may, `${served} of 60 were served, at most ${may} may be`);
+        assert.deepEqual([...new Set(statuses)].sort(), [200, 429]);
+        assert.equal((await ask(other, request)).status, 200, 'another user has a rate of its own');
+        const bodies = answers.map((all) => all.find(({ status }) => status === 429).body);
+        for (const body of bodies) delete body.requestId;
+        assert.deepEqual(bodies[0], bodies[1]);
+        assert.deepEqual([bodies[0].statusCode, bodies[0].code], [429, 'rate_limited']);
+        await until('a while later it is served again', async () => (await ask(door, request)).status === 200);
+        for (const client of [door, other]) await client.close();
+    } finally {
+        await limited.stop();
+    }
 });

@@ -95,21 +95,21 @@ export class MqttDoor {
         door.seen = new EventLog(`messages by MQTT to ${user.id}`);
         door.acks = new EventLog(`acks by MQTT to ${user.id}`);
         door.other = new EventLog(`other topics by MQTT to ${user.id}`);
+        door.asked = new Map();
         door.client = await connectMqtt(user.stack, {
             username: user.id,
             password: user.token,
+            heard: (topic, payload) => door.#on(topic, payload),
             ...options,
         });
         user.stack.clients.add(door);
-        door.asked = new Map();
         const publish = door.client.publishAsync.bind(door.client);
         door.client.publishAsync = (topic, payload, ...rest) => {
             const [, id] = topic.match(/\/api\/([^/]+)\/[^/]+$/) ?? [];
             if (id) door.asked.set(id, parsed(String(payload)));
             return publish(topic, payload, ...rest);
         };
-        door.client.on('message', (topic, payload) => door.#on(topic, payload));
-        // Handlers are there before the connection is used; mqtt.js subscribes again by itself after each loss.
+        // mqtt.js subscribes again by itself after each loss.
         const topics = [`chat/v1/users/${user.id}/acks`, ...subscribe];
         if (room) topics.push(`chat/v1/rooms/${room}/messages`);
         door.granted = await door.client.subscribeAsync(topics, { qos: 1 });
@@ -156,8 +156,9 @@ export class MqttDoor {
     }
 }
 
-// A connected client of mqtt.js; rejects with the broker's reason. keep: goes on trying after the first loss.
-export function connectMqtt(stack, { keep = false, ws = false, ...options } = {}) {
+// A connected client of mqtt.js; rejects with the broker's reason. keep: goes on trying after the first loss. heard: is
+// given every message, also what a persistent session has right behind the CONNACK.
+export function connectMqtt(stack, { keep = false, ws = false, heard, ...options } = {}) {
     const url = ws ? `ws://127.0.0.1:${stack.wsPort}` : `mqtt://127.0.0.1:${stack.mqttPort}`;
     const client = mqtt.connect(url, {
         protocolVersion: 4,
@@ -166,6 +167,7 @@ export function connectMqtt(stack, { keep = false, ws = false, ...options } = {}
         clean: true,
         ...options,
     });
+    if (heard) client.on('message', heard);
     return new Promise((resolve, reject) => {
         client.once('connect', () => {
             client.on('error', () => {});
