@@ -1,5 +1,7 @@
 #include "plugin/api.h"
 
+#include "core/clock.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -13,15 +15,34 @@ static void publish(struct plugin *p, const char *user, const char *request_id, 
     plugin_publish(p, topic, reply, size, 1);
 }
 
-static void refuse(struct plugin *p, const char *user, const char *request_id, int status, const char *error,
-                   const char *word, const char *text)
+/* `hint` may be "". */
+static void refuse(struct plugin *p, const char *user, const char *request_id, int status, const char *word,
+                   const char *text, const char *hint)
 {
     char reply[REPLY_MAX];
-    int size = snprintf(reply, sizeof reply,
-                        "{\"status\":%d,\"body\":{\"statusCode\":%d,\"error\":\"%s\",\"code\":\"%s\","
-                        "\"message\":\"%s\",\"requestId\":\"%s\"}}",
-                        status, status, error, word, text, request_id);
+    int size =
+        snprintf(reply, sizeof reply,
+                 "{\"status\":%d,\"body\":{\"statusCode\":%d,\"error\":\"%s\",\"code\":\"%s\","
+                 "\"message\":\"%s\",%s%s%s\"requestId\":\"%s\"}}",
+                 status, status, status == 413 ? "Payload Too Large" : "Service Unavailable", word, text,
+                 *hint != '\0' ? "\"hint\":\"" : "", hint, *hint != '\0' ? "\"," : "", request_id);
     publish(p, user, request_id, reply, (size_t)size);
+}
+
+static void on_given_up(void *context, const char *user, const char *request_id)
+{
+    refuse(context, user, request_id, 503, "uncertain", "no answer in time: it may or may not have happened",
+           "Repeat the request with the same idempotencyKey: it is done once.");
+}
+
+void api_node_gone(struct plugin *p, uint32_t link)
+{
+    asked_give_up(&p->asked, link, 0, on_given_up, p);
+}
+
+void api_tick(struct plugin *p)
+{
+    asked_give_up(&p->asked, LINK_NONE, p->now_ns, on_given_up, p);
 }
 
 /* A user's requests go to the same node as long as the nodes are the same: it counts their rate. */
@@ -43,13 +64,18 @@ void api_request(struct plugin *p, const struct client *client, const struct top
     struct node *node = choose(p, person);
     snprintf(request_id, sizeof request_id, "%.*s", (int)topic->request.size, topic->request.text);
     if (size > (size_t)p->config->payload_bytes_max) {
-        refuse(p, person->user, request_id, 413, "Payload Too Large", "payload_too_large",
-               "the payload is larger than payload_bytes_max");
+        refuse(p, person->user, request_id, 413, "payload_too_large",
+               "the payload is larger than payload_bytes_max", "");
         return;
     }
     if (node == NULL) {
-        refuse(p, person->user, request_id, 503, "Service Unavailable", "unavailable",
-               "no parlord is linked to this broker: try again in a moment");
+        refuse(p, person->user, request_id, 503, "unavailable",
+               "no parlord is linked to this broker: try again in a moment", "");
+        return;
+    }
+    if (!asked_note(&p->asked, node->link, person->user, request_id, clock_mono_ns())) {
+        refuse(p, person->user, request_id, 503, "busy", "too many requests wait for an answer",
+               "Nothing was changed; try again in a moment.");
         return;
     }
     struct wire_record record = {.type = WIRE_API,
@@ -73,5 +99,6 @@ void api_reply(struct plugin *p, const struct wire_record *record)
     }
     snprintf(user, sizeof user, "%.*s", (int)record->user_size, record->user);
     snprintf(request_id, sizeof request_id, "%.*s", (int)record->word_size, record->word);
-    publish(p, user, request_id, record->payload, record->payload_size);
+    if (asked_take(&p->asked, user, request_id)) /* else it was given up, and that was its answer */
+        publish(p, user, request_id, record->payload, record->payload_size);
 }

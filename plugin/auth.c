@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/json.h"
+#include "plugin/api.h"
 #include "plugin/inbox.h"
 #include "plugin/live.h"
 
@@ -162,8 +163,10 @@ void auth_disconnect(struct plugin *p, const struct mosquitto *client)
         live_user_changed(p, user);
     free(user);
     for (const struct node *node = p->nodes.list; node < p->nodes.list + NODES_MAX; node++)
-        if (node->used && node->client == client)
+        if (node->used && node->client == client) {
             live_node_gone(p, node);
+            api_node_gone(p, node->link);
+        }
     nodes_gone(&p->nodes, client);
 }
 

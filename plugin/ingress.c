@@ -196,6 +196,9 @@ static struct node *on_record(struct plugin *p, const struct client *client, con
                               struct node *node, const struct wire_record *record)
 {
     if (record->type == WIRE_HELLO) {
+        const struct node *before = nodes_find(&p->nodes, topic->request.text, topic->request.size);
+        if (before != NULL)
+            api_node_gone(p, before->link);
         node = nodes_hello(&p->nodes, topic->request.text, topic->request.size, client->handle);
         if (node == NULL)
             log_error("ingress", "client %s: there are %d nodes already", client->id, NODES_MAX);

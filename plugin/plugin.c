@@ -7,6 +7,7 @@
 
 #include "core/clock.h"
 #include "plugin/acl.h"
+#include "plugin/api.h"
 #include "plugin/auth.h"
 #include "plugin/fanout.h"
 #include "plugin/inboxes.h"
@@ -136,6 +137,7 @@ static void each_second(struct plugin *p, int64_t now_s)
 {
     p->now_s = now_s;
     auth_expire(p);
+    api_tick(p);
     membership_check(p);
     if (p->now_ns - p->stalls_ns >= STALLS_EVERY_NS)
         log_stalls(p);
@@ -257,6 +259,7 @@ static void plugin_destroy(struct plugin *p)
         fanout_discard(p);
     queue_destroy(&p->results);
     nodes_finish(&p->nodes);
+    asked_finish(&p->asked);
     rates_destroy(&p->sends);
     rates_destroy(&p->marks);
     live_destroy(p);

@@ -12,6 +12,7 @@
 #include "core/memberlog.h"
 #include "core/token.h"
 #include "core/topic.h"
+#include "plugin/asked.h"
 #include "plugin/broker.h"
 #include "plugin/clients.h"
 #include "plugin/nodes.h"
@@ -35,6 +36,7 @@ struct plugin {
     struct clients *clients;
     struct inboxes *inboxes;
     struct nodes nodes;
+    struct asked asked;
     struct rates *sends, *marks, *connects;
     struct typing *typing;
     struct presence *presence;

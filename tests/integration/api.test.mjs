@@ -334,3 +334,25 @@ test('requests by REST and by the api topic count together against a user\'s rat
         await limited.stop();
     }
 });
+
+test('a request whose parlord goes away is answered that it is uncertain, and done once when repeated', { timeout: 60_000 }, async () => {
+    const door = await asking(stack.user('patient'));
+    const request = { method: 'POST', path: '/chat/rooms', body: { type: 'group', name: 'Once', participantIds: [] }, idempotencyKey: 'once' };
+    await stack.sql.query('BEGIN');
+    await stack.sql.query('LOCK TABLE chat_rooms IN EXCLUSIVE MODE');
+    const answer = ask(door, request);
+    await until('the database has it', async () => (await stack.sql.query('SELECT 1 FROM pg_locks WHERE NOT granted')).rowCount > 0);
+    await stack.killParlord();
+    const { status, body } = await answer;
+    assert.deepEqual([status, body.code], [503, 'uncertain']);
+    await stack.sql.query('COMMIT');
+    await stack.startParlord();
+    const made = await until('it is served again', async () => {
+        const again = await ask(door, request);
+        return again.status === 201 && again;
+    });
+    assert.equal((await ask(door, request)).body.id, made.body.id);
+    const { rows } = await stack.sql.query("SELECT count(*)::int AS n FROM chat_rooms WHERE name = 'Once'");
+    assert.deepEqual(rows, [{ n: 1 }]);
+    await door.close();
+});
