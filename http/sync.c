@@ -319,13 +319,9 @@ static void meet(struct exchange *x, struct sync_room *r, const struct db_answer
     r->changed = head_number(answer, row, HEAD_CHANGED);
     r->unread =
         exchange_copy(x, answer->cell(answer, row, HEAD_UNREAD), answer->cell_size(answer, row, HEAD_UNREAD));
-    if (r->epoch >= 0 && r->epoch != epoch)
+    /* Nobody can be ahead of a room: who is has what the room has lost, even if the epoch does not tell. */
+    if ((r->epoch >= 0 && r->epoch != epoch) || r->seq > r->head_seq || r->rev > r->head_rev)
         r->seq = r->rev = r->changed = 0;
-    /* Under the same epoch nobody can be ahead of the room. */
-    if (r->seq > r->head_seq)
-        r->seq = r->head_seq;
-    if (r->rev > r->head_rev)
-        r->rev = r->head_rev;
     r->epoch = epoch;
     r->seq_next = r->seq;
 }

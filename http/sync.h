@@ -2,7 +2,8 @@
  *
  * A room that the body names by seq, rev and epoch gives its messages past that seq, those up to it that
  * changed since that rev, and its participants when rev moved (or the client has nothing of it yet: seq and
- * rev 0). Under another epoch the client starts over: messages from the room's beginning, up to the limit. A
+ * rev 0). Under another epoch, or past the room's own seq or rev, the client starts over: messages from the
+ * room's beginning, up to the limit. A
  * room that is not named gives its head alone; one that is named and not answered is not the asker's. What is
  * answered as seq, rev and epoch is what to ask with next: the room's own, unless the limit has cut it off
  * (meta.hasMore).

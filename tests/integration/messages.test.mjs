@@ -221,8 +221,13 @@ test('sync: another epoch starts over; a room that is not one\'s own is not ther
     assert.equal(over.meta.hasMore, true);
     const { body: rest } = await ask({ rooms: { [mine]: head } });
     assert.deepEqual(rest.data, said.slice(2));
-    const { body: ahead } = await ask({ rooms: { [mine]: { seq: 99, rev: 99, epoch: 1 } } });
-    assert.deepEqual([ahead.data, ahead.rooms[mine].seq, ahead.rooms[mine].rev], [[], 5, 0]);
+    // Who is ahead of the room, in seq or in rev, has what is not there any more, and starts over as well.
+    for (const given of [{ seq: 99, rev: 99, epoch: 1 }, { seq: 6, rev: 0, epoch: 1 }, { seq: 5, rev: 1, epoch: 1 }, { seq: 6 }]) {
+        const { body: ahead } = await ask({ rooms: { [mine]: given } });
+        assert.deepEqual(ahead.data, said, JSON.stringify(given));
+        assert.equal(ahead.rooms[mine].participants.length, 2);
+        assert.deepEqual([ahead.rooms[mine].seq, ahead.rooms[mine].rev, ahead.rooms[mine].epoch], [5, 0, 1]);
+    }
     const many = Object.fromEntries(Array.from({ length: 1000 }, () => [randomUUID(), { seq: 1, rev: 1, epoch: 1 }]));
     assert.equal((await ask({ rooms: many })).status, 200);
     refused(await ask({ rooms: { ...many, [randomUUID()]: {} } }), 400, 'invalid_request');
