@@ -44,6 +44,7 @@ struct config {
     /* plugin */
     enum outside_prefix outside_prefix; /* default defer */
     char *wake_socket; /* unix listener of the broker for the loop's wake-up; required by the plugin */
+    char *past_file;   /* what the database should have, kept for the next process; NULL: not kept */
     int64_t batch_max; /* messages in one commit; default 300 */
     int64_t queue_messages_max;  /* 65536 */
     int64_t queue_bytes_max;     /* 64 MiB */

@@ -203,6 +203,12 @@ const struct config_key config_keys[] = {
      .help =
          "Path of the unix socket listener in mosquitto.conf (`listener 0 PATH`) that the plugin wakes the "
          "broker's loop by."},
+    {PATH(past_file),
+     .help =
+         "File in which the plugin keeps the newest messages that it has seen stored, in a folder that the "
+         "broker's user may write to. A database that has lost some of them when the plugin starts, as "
+         "after a restored backup, has gone back: all rooms begin a new epoch. Without it that is only "
+         "noticed while the plugin runs."},
     {NUMBER(batch_max, 300, 1, 5000), .help = "Messages in one commit at most."},
     {NUMBER(queue_messages_max, 65536, 1, COUNT_LIMIT),
      .help = "Messages that may wait for a commit; when so many do, senders are told `busy`."},

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -52,4 +54,42 @@ int file_read(const char *path, size_t size_max, struct buf *out, struct error *
         result = read_all(fd, path, size_max, out, e);
     close(fd);
     return result;
+}
+
+static bool write_all(int fd, const char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t put = write(fd, bytes, size);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return false;
+        bytes += put;
+        size -= (size_t)put;
+    }
+    return true;
+}
+
+int file_replace(const char *path, const void *bytes, size_t size, struct error *e)
+{
+    struct buf name = {0};
+    buf_printf(&name, "%s.new", path);
+    unlink(name.data); /* of a process that was killed */
+    int fd = open(name.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+    bool ok = fd >= 0 && write_all(fd, bytes, size);
+    int why = errno;
+    if (fd >= 0 && close(fd) != 0 && ok) {
+        ok = false;
+        why = errno;
+    }
+    if (ok && rename(name.data, path) != 0) {
+        ok = false;
+        why = errno;
+    }
+    if (!ok && fd >= 0)
+        unlink(name.data);
+    buf_finish(&name);
+    if (ok)
+        return 0;
+    return error_set(e, ERROR_UNAVAILABLE, "no_write", "cannot write %s: %s", path, strerror(why));
 }

@@ -9,6 +9,7 @@
 #include "ctl/findings.h"
 #include "ctl/probe.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,31 @@ static void check_keys(const struct ctl *ctl, struct findings *f)
         findings_add(f, FINDING_WARN, "keys",
                      "trusted_roles has operator: whom the issuer calls so hears every room");
     check_secret_files(ctl->config_path, f);
+}
+
+/* ---- What a restored backup is known by ---- */
+
+static void check_past(const struct config *config, struct findings *f)
+{
+    const char *path = config->past_file, *slash = path != NULL ? strrchr(path, '/') : NULL;
+    if (path == NULL) {
+        findings_add(f, FINDING_NOTE, "past",
+                     "past_file is not set: a backup that is restored while the broker is stopped goes "
+                     "unnoticed");
+        return;
+    }
+    char *folder = slash == NULL   ? mem_strdup(".")
+                   : slash == path ? mem_strdup("/")
+                                   : mem_dup(path, (size_t)(slash - path));
+    if (access(folder, W_OK | X_OK) == 0)
+        findings_add(f, FINDING_OK, "past", "past_file's folder %s can be written", folder);
+    else
+        findings_add(
+            f, FINDING_WARN, "past",
+            "past_file's folder %s can't be written (%s): the broker's user needs it, and without it "
+            "a restored backup goes unnoticed",
+            folder, strerror(errno));
+    free(folder);
 }
 
 /* ---- The database and the clock ---- */
@@ -233,6 +259,7 @@ int run_check(struct ctl *ctl, struct error *e)
     check_config(ctl, &f);
     if (ctl->config != NULL) {
         check_keys(ctl, &f);
+        check_past(ctl->config, &f);
         check_database(ctl, &f);
         check_ports(ctl->config, &f);
     }

@@ -75,7 +75,7 @@ settings_make_data() {
     settings_own_folder "$REAL" 0755
     local folder
     for folder in "$RUN" "$BIN"; do settings_own_folder "$folder" 0755; done
-    for folder in "$CONF" "$SECRETS" "$LOG"; do settings_own_folder "$folder" 0700; done
+    for folder in "$CONF" "$SECRETS" "$LOG" "$REAL/state"; do settings_own_folder "$folder" 0700; done
     "${AS[@]}" test -w "$RUN" ||
         die "user $RUN_AS cannot enter $REAL: set PARLOR_DATA to a folder that it can, or run as another user"
     settings_make_sockets

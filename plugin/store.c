@@ -10,6 +10,7 @@
 #include "core/db.h"
 #include "core/log.h"
 #include "plugin/store_attendance.h"
+#include "plugin/store_past.h"
 #include "plugin/store_run.h"
 #include "plugin/store_sql.h"
 
@@ -19,7 +20,6 @@
 #define CAREFUL_BATCHES   16 /* after a refusal, so many batches go the careful way at once */
 #define FLUSH_INTERVAL_NS INT64_C(1000000000)
 #define OWN_READS_MAX     16384
-#define SEEN_MAX          4096 /* rooms; past that, it begins anew */
 
 /* ---- Outcomes. ---- */
 
@@ -47,10 +47,7 @@ static void remember(struct store *store, const struct store_item *item)
     if (item->outcome != STORE_STORED) {
         return;
     }
-    if (!watermarks_raise(store->seen, &item->room, "", item->message.seq)) {
-        watermarks_clear(store->seen);
-        watermarks_raise(store->seen, &item->room, "", item->message.seq);
-    }
+    store_past_note(store, &item->room, item->message.seq);
     watermarks_raise(store->own_reads, &item->room, item->user, item->message.seq);
 }
 
@@ -266,6 +263,7 @@ static bool alive(struct store *store)
 
 int store_flush(struct store *store, int64_t deadline_ns, struct error *e)
 {
+    store_past_keep(store, false);
     int64_t now_ns = clock_mono_ns();
     if (store->conn == NULL || now_ns - store->flushed_ns < FLUSH_INTERVAL_NS) {
         return 0;
@@ -340,58 +338,6 @@ static void rederive_watermarks(struct store *store, int64_t timeout_ms)
     }
 }
 
-/* The same cluster: everything before the slash of an identity. */
-static bool same_system(const char *a, const char *b)
-{
-    size_t size = strcspn(a, "/");
-    return strcspn(b, "/") == size && memcmp(a, b, size) == 0;
-}
-
-static int count_lost(struct store *store, int64_t deadline_ns, int *lost_out, struct error *e)
-{
-    struct store_answer answer;
-    *lost_out = 0;
-    if (watermarks_count(store->seen) == 0) {
-        return 0;
-    }
-    store_fill_watermarks(&store->batch.items, store->seen, false);
-    int ok = store_run_alone(store, "lost", &store->batch.items, deadline_ns, &answer, e);
-    if (ok == 0) {
-        *lost_out = PQntuples(answer.results[0]);
-    }
-    store_answer_clear(&answer);
-    return ok;
-}
-
-/* Has the database forgotten what it once committed? Then no room's history can be trusted to continue: those
- * that are not remembered here may have lost as much as those that are. */
-static int compare_past(struct store *store, const char *identity, int64_t deadline_ns, struct error *e)
-{
-    int lost;
-    if (count_lost(store, deadline_ns, &lost, e) != 0) {
-        return -1;
-    }
-    bool other = store->identity[0] != '\0' && !same_system(store->identity, identity);
-    if (lost > 0 || other) {
-        struct store_answer answer;
-        struct params none = {0};
-        int ok = store_run_alone(store, "new_epoch", &none, deadline_ns, &answer, e);
-        store_answer_clear(&answer);
-        if (ok != 0) {
-            return -1;
-        }
-        log_error(
-            "store",
-            "the database has gone back (was %s, is %s; %d of %zu rooms have lost messages): every room "
-            "begins a new epoch, and clients start over",
-            store->identity, identity, lost, watermarks_count(store->seen));
-        watermarks_clear(store->seen);
-        watermarks_clear(store->own_reads);
-    }
-    memcpy(store->identity, identity, sizeof(store->identity));
-    return 0;
-}
-
 static int set_up(struct store *store, int64_t deadline_ns, struct error *e)
 {
     char identity[DB_IDENTITY_SIZE];
@@ -407,7 +353,7 @@ static int set_up(struct store *store, int64_t deadline_ns, struct error *e)
     if (PQsetnonblocking(store->conn, 1) != 0 || PQenterPipelineMode(store->conn) != 1) {
         return db_error(store->conn, NULL, e);
     }
-    return compare_past(store, identity, deadline_ns, e);
+    return store_past_compare(store, identity, deadline_ns, e);
 }
 
 int store_connect(struct store *store, int64_t deadline_ns, struct error *e)
@@ -418,6 +364,7 @@ int store_connect(struct store *store, int64_t deadline_ns, struct error *e)
         return 0;
     }
     store_disconnect(store);
+    store_past_keep(store, false);
     int64_t timeout_ms = (deadline_ns - clock_mono_ns()) / 1000000;
     store->conn = db_connect(store->config->database_url, "parlor writer", timeout_ms, e);
     if (store->conn == NULL) {
@@ -438,6 +385,11 @@ bool store_connected(const struct store *store)
     return store->conn != NULL && PQstatus(store->conn) == CONNECTION_OK;
 }
 
+void store_end(struct store *store)
+{
+    store_past_keep(store, true);
+}
+
 void store_disconnect(struct store *store)
 {
     PQfinish(store->conn);
@@ -451,6 +403,7 @@ struct store *store_create(const struct config *config)
     store->own_reads = watermarks_create(OWN_READS_MAX);
     store->seen = watermarks_create(SEEN_MAX);
     store->flushed_ns = clock_mono_ns();
+    store_past_load(store);
     return store;
 }
 

@@ -52,7 +52,11 @@ int store_batch(struct store *store, struct store_item *items, size_t count, int
  * and after a crash the newest messages tell. 0, or -1 as store_batch. */
 int store_flush(struct store *store, int64_t deadline_ns, struct error *e);
 
+/* Reads past_file, if the configuration has one: a small file that may be waited for. */
 struct store *store_create(const struct config *config);
+/* Nothing will be stored any more: writes past_file, which is else written about once a second by whatever is
+ * called here. On the writer's thread, before store_destroy. */
+void store_end(struct store *store);
 void store_destroy(struct store **store); /* flushes, for a second at most */
 
 /* True when connected and checked; store_connect tries to, within the deadline. */

@@ -11,7 +11,8 @@
 #include "plugin/store.h"
 #include "plugin/watermarks.h"
 
-#define STORE_STATEMENTS_MAX 4 /* of one transaction */
+#define STORE_STATEMENTS_MAX 4    /* of one transaction */
+#define SEEN_MAX             4096 /* rooms; past that, it begins anew */
 
 struct store {
     const struct config *config;
@@ -25,6 +26,11 @@ struct store {
     char identity[DB_IDENTITY_SIZE]; /* of the database that `seen` is of; "" before the first */
     int64_t flushed_ns;
     bool rederived; /* tried once, at the first connection */
+    /* store_past.c */
+    bool past_changed; /* since the file was written */
+    int64_t kept_ns, complained_ns;
+    struct uuid renewed; /* the last room of those that have their new epoch, while not all have */
+    size_t renewed_count;
 };
 
 struct store_answer {

@@ -110,7 +110,12 @@ enum store_verdict {
     "select r.id from unnest($1::uuid[], $2::int8[]) i (id, seq) join chat_rooms r on r.id = i.id "          \
     "where r.last_seq < i.seq"
 
-#define SQL_NEW_EPOCH "update chat_rooms set epoch = epoch + 1"
+/* A slice of the rooms behind the one given; its last room, and how many there were. */
+#define SQL_NEW_EPOCH                                                                                        \
+    "with slice as materialized (select id from chat_rooms where id > ($1::uuid[])[1] order by id "          \
+    "limit 1000 for update), "                                                                               \
+    "renewed as (update chat_rooms r set epoch = r.epoch + 1 from slice s where r.id = s.id) "               \
+    "select id, count(*) over () from slice order by id desc limit 1"
 
 /* Coalesced: rooms, users, and the newest message each sent; to send is to have read, and received. */
 #define SQL_WATERMARKS                                                                                       \

@@ -478,6 +478,7 @@ static void *writer_run(void *context)
     writer_finish_receipts(w);
     writer_end_presence(w);
     abandon_all(w);
+    store_end(w->store);
     if (w->abandoned > 0)
         log_error("writer",
                   "%zu accepted messages were not stored before the end: their senders have no answer",

@@ -89,6 +89,20 @@ test('why: the rule, and what would change it', { timeout: 60_000 }, async () =>
     assert.equal(JSON.parse(own.stdout).rule, 'own_voice');
 });
 
+test('check: where it is kept what the database should have', { timeout: 60_000 }, async () => {
+    const says = async (past_file) => {
+        stack.configure({ past_file });
+        return (await stack.ctlResult('check')).stdout;
+    };
+    try {
+        assert.match(await says('/nowhere/past'), /^warning .*past_file's folder \/nowhere can't be written/m);
+        assert.match(await says('past'), /past_file's folder .* can be written/);
+        assert.match(await says(undefined), /^note .*past_file is not set/m);
+    } finally {
+        stack.configure({ past_file: undefined });
+    }
+});
+
 test('check names what is wrong', { timeout: 60_000 }, async () => {
     const answer = await stack.ctlResult('check');
     assert(answer.stdout.length > 0);

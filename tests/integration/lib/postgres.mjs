@@ -1,6 +1,6 @@
 // A private PostgreSQL of one test: a cluster in the test's folder, reached by its socket alone.
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, chownSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chownSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import pg from 'pg';
 import { Server, asPostgres, isRoot } from './process.mjs';
 import { until } from './events.mjs';
@@ -97,6 +97,13 @@ export class Postgres {
         this.server.signal('SIGKILL');
         await this.server.ended;
         await until('backends end', () => children.every((pid) => !existsSync(`/proc/${pid}/exe`)));
+    }
+
+    // A folder of a server that stands still put in the place of another, owners included: how a backup is taken and
+    // put back.
+    copy(from, to) {
+        rmSync(to, { recursive: true, force: true });
+        execFileSync('cp', ['-a', from, to]);
     }
 
     async end() {
