@@ -147,6 +147,7 @@ static void on_down(void *self)
 {
     struct broker *b = self;
     b->phase = PHASE_DOWN;
+    b->down_ns = broker_now_ns(b);
     b->plugin_version = -1;
     b->database_up = false;
     buf_clear(&b->packet);
@@ -243,12 +244,11 @@ static void check_sends(struct broker *b)
 {
     int64_t now = broker_now_ns(b);
     int64_t late_ns = b->config->answer_timeout_ms * NS_PER_MS;
+    bool away = b->phase == PHASE_DOWN && now - b->down_ns >= BROKER_AWAY_MS * (int64_t)NS_PER_MS;
     struct send *next;
     for (struct send *s = b->first; s; s = next) {
         next = s->next;
-        int64_t age_ns = now - s->made_ns;
-        bool away = s->tries == 0 && age_ns >= BROKER_AWAY_MS * (int64_t)NS_PER_MS;
-        if (age_ns >= late_ns || away)
+        if (now - s->made_ns >= late_ns || (away && s->tries == 0))
             broker_fail_late(b, s);
         else if (s->put_back)
             broker_put_send(b, s);
@@ -359,6 +359,7 @@ int broker_create(struct loop *loop, const struct config *config, struct token_k
     }
     b->here = onlines_create();
     b->online = onlines_create();
+    b->down_ns = broker_now_ns(b);
     b->hook = (struct loop_hook){.fn = on_turn_end, .context = b};
     loop_add_hook(loop, &b->hook);
     struct clock_port *clock = loop_clock(loop);

@@ -49,8 +49,8 @@ struct broker {
     unsigned ticks;
     enum phase phase;
     struct buf packet;
-    uint32_t number_out, number_in; /* of the last packet each way */
-    int64_t greeted_ns, heard_ns;
+    uint32_t number_out, number_in;        /* of the last packet each way */
+    int64_t greeted_ns, heard_ns, down_ns; /* of PHASE_DOWN: since when */
     bool database_up;
     bool complained;        /* that the plugin does not answer */
     int64_t plugin_version; /* of the plugin's members; -1: not known on this link */

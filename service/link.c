@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONNECT_TIMEOUT_S 2
+#define CONNECT_TIMEOUT_S 5     /* paho looks at a connection under way once a second, or less often */
 #define STUCK_MS          10000 /* paho has given no answer to a connect or subscribe: begin anew */
 #define DISCONNECT_MS     200
 
@@ -153,13 +153,19 @@ static void on_retry(void *context)
     start_connecting(l);
 }
 
+/* The broker answered, and said no. */
+static bool is_refusal(int code)
+{
+    return code == 4 || code == 5 || code == 0x80;
+}
+
 static void say_why(struct link *l, int code)
 {
     if (l->logged && code == l->last_code)
         return;
     l->logged = true;
     l->last_code = code;
-    if (code == 4 || code == 5 || code == 0x80)
+    if (is_refusal(code))
         log_error("link",
                   "the broker refuses the service: service_secret must be the same here and in the broker's "
                   "plugin, and this address must be in its service_addresses code=%d",
@@ -184,9 +190,10 @@ static void begin_anew(struct link *l, int code)
         say_why(l, code);
     struct clock_port *clock = loop_clock(l->loop);
     l->retry = clock->start(clock, l->retry_ms, on_retry, l);
+    int64_t longest_ms = is_refusal(code) ? LINK_RETRY_MAX_MS : LINK_RETRY_AWAY_MS;
     l->retry_ms = l->retry_ms == 0 ? LINK_RETRY_MIN_MS : 2 * l->retry_ms;
-    if (l->retry_ms > LINK_RETRY_MAX_MS)
-        l->retry_ms = LINK_RETRY_MAX_MS;
+    if (l->retry_ms > longest_ms)
+        l->retry_ms = longest_ms;
     if (was_up)
         l->events.on_down(l->events.self);
 }

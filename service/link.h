@@ -19,10 +19,11 @@
 #include <stddef.h>
 
 #define LINK_TOKEN_TTL_S   3600
-#define LINK_TOKEN_AHEAD_S 60  /* so long before it expires the link is made anew */
-#define LINK_KEEPALIVE_S   3   /* a broker that says nothing for twice that is gone */
-#define LINK_RETRY_MIN_MS  100 /* the first retry is at once */
-#define LINK_RETRY_MAX_MS  1000
+#define LINK_TOKEN_AHEAD_S 60   /* so long before it expires the link is made anew */
+#define LINK_KEEPALIVE_S   3    /* a broker that says nothing for twice that is gone */
+#define LINK_RETRY_MIN_MS  100  /* the first retry is at once */
+#define LINK_RETRY_AWAY_MS 250  /* at most between two tries of a broker that can't be reached */
+#define LINK_RETRY_MAX_MS  1000 /* or that refuses the service: each try is a line of its log */
 
 struct link;
 

@@ -281,7 +281,7 @@ static int set_up(void **state)
     w->config = (struct config){.prefix = prefix,
                                 .broker_address = address,
                                 .broker_port = mosquitto_port,
-                                .answer_timeout_ms = 4000,
+                                .answer_timeout_ms = 15000,
                                 .presence_grace_ms = 300};
     w->members = members_create();
     w->events = (struct broker_events){.self = w,
