@@ -83,22 +83,29 @@ int chat_may(const struct chat_socket *s, const struct uuid *room, int operation
 
 /* ---- send_message. ---- */
 
+/* Answers with these fields, or with the broker's refusal; the question is over then. */
+static void conclude(struct question *q, const struct broker_answer *answer, const struct buf *more)
+{
+    if (!answer->stored)
+        question_fail(q, &answer->error);
+    else if (q->socket != NULL)
+        chat_answer(q->socket, &q->ack, (struct slice){more->data, more->size});
+    question_close(q);
+    free(q);
+}
+
 static void on_sent(void *context, const struct broker_answer *answer)
 {
     struct question *q = context;
     struct buf more = {0};
 
-    if (q->socket != NULL && answer->stored && q->ack.size > 0) {
+    if (answer->stored && q->ack.size > 0) {
         buf_reserve(&more, answer->message_size + 16);
         buf_put_text(&more, ",\"message\":");
         buf_put(&more, answer->message, answer->message_size);
-        chat_answer(q->socket, &q->ack, (struct slice){more.data, more.size});
-        buf_finish(&more);
-    } else if (!answer->stored) {
-        question_fail(q, &answer->error);
     }
-    question_close(q);
-    free(q);
+    conclude(q, answer, &more);
+    buf_finish(&more);
 }
 
 /* The client's object goes on as it is: the plugin checks it, takes the fields of a draft and leaves the
@@ -177,18 +184,11 @@ static int typing_stop(struct chat_socket *s, const struct asked *a, struct erro
 
 static void on_marked(void *context, const struct broker_answer *answer)
 {
-    struct question *q = context;
     struct buf more = {0};
 
-    if (q->socket != NULL && answer->stored) {
-        buf_printf(&more, ",\"readSeq\":%lld", (long long)answer->seq);
-        chat_answer(q->socket, &q->ack, (struct slice){more.data, more.size});
-        buf_finish(&more);
-    } else if (!answer->stored) {
-        question_fail(q, &answer->error);
-    }
-    question_close(q);
-    free(q);
+    buf_printf(&more, ",\"readSeq\":%lld", (long long)answer->seq);
+    conclude(context, answer, &more);
+    buf_finish(&more);
 }
 
 /* Appends the payload of read/{user} to out. */

@@ -44,11 +44,11 @@ static void on_change(void *context, const struct uuid *room, enum room_type typ
 void membership_apply(struct plugin *p, struct memberlog_batch **batch)
 {
     memberlog_apply(*batch, p->members, on_change, p);
-    if (memberlog_batch_is_reset(*batch))
+    if (memberlog_batch_is_reset(*batch)) {
         live_members_loaded(p);
-    if (memberlog_batch_is_reset(*batch))
         log_info("membership", "loaded %zu memberships, %zu KiB, version %lld", members_pairs(p->members),
                  members_bytes(p->members) / 1024, (long long)members_version(p->members));
+    }
     p->loaded = true;
     membership_check(p);
     outbox_publish(p, *batch);
