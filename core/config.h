@@ -65,7 +65,8 @@ struct config {
     int64_t pool_size;            /* 4 database connections of the service */
     int64_t http_connections_max; /* 20000 */
     int64_t unsent_bytes_max;     /* 1 MiB a socket */
-    int64_t answer_timeout_ms;    /* 5000: a send without an answer for so long is UNCERTAIN */
+    int64_t answer_timeout_ms; /* 5000: a send without an answer for so long is UNCERTAIN; one that could not
+                                  be sent fails after four fifths of it without a broker */
     /* limits of contract.md 3b that may be set */
     int64_t content_bytes_max;         /* 16 KiB */
     int64_t payload_bytes_max;         /* 64 KiB */

@@ -245,7 +245,9 @@ const struct config_key config_keys[] = {
     {NUMBER(unsent_bytes_max, 1048576, 65536, SIZE_LIMIT),
      .help = "A socket whose reader is so many bytes behind is closed."},
     {NUMBER(answer_timeout_ms, 5000, 500, 60000),
-     .help = "A send without an answer for so long is answered with 503: it may or may not be stored."},
+     .help =
+         "A send without an answer for so long is answered with 503: it may or may not be stored. While the "
+         "broker can't be reached, sends wait for four fifths of that and are then refused."},
 
     {NUMBER(content_bytes_max, 16384, 256, 131072), .section = "Limits",
      .help = "Bytes of a message's content."},

@@ -22,8 +22,7 @@
 #include <stddef.h>
 
 #define BROKER_SENDS_MAX 10000 /* without an answer: then UNAVAILABLE `busy` */
-#define BROKER_AWAY_MS   4000 /* without a link for so long, what could not be sent fails; before, it waits */
-#define BROKER_SILENT_MS 3000 /* the plugin speaks once a second: silent for so long, it is not ready */
+#define BROKER_SILENT_MS 3000  /* the plugin speaks once a second: silent for so long, it is not ready */
 
 struct broker;
 

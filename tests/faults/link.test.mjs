@@ -83,7 +83,7 @@ async function keepSending(door, room, state) {
 // Runs `fault` a few times under load and looks at what everybody has seen.
 async function underLoad(fault) {
     const relay = await Relay.open();
-    const stack = await Stack.start({ parlor: { broker_port: relay.port, answer_timeout_ms: 20000 }, parts: [] });
+    const stack = await Stack.start({ parlor: { broker_port: relay.port, answer_timeout_ms: 20000, database_timeout_ms: 20000 }, parts: [] });
     relay.target = stack.mqttPort;
     const state = { stop: false, acked: new Map() };
     try {

@@ -66,15 +66,20 @@ static pid_t mosquitto_pid;
 static int mosquitto_port;
 static char mosquitto_conf[64];
 
+/* Below the ports that the kernel gives to outgoing connections: the broker finds it free again. */
 static int free_port(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t size = sizeof a;
-    if (bind(fd, (struct sockaddr *)&a, size) != 0 || getsockname(fd, (struct sockaddr *)&a, &size) != 0)
-        abort();
-    close(fd);
-    return ntohs(a.sin_port);
+    for (;;) {
+        uint16_t number;
+        random_bytes(&number, sizeof number);
+        int port = 10000 + number % 22000, fd = socket(AF_INET, SOCK_STREAM, 0);
+        struct sockaddr_in a = {
+            .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        int taken = bind(fd, (struct sockaddr *)&a, sizeof a);
+        close(fd);
+        if (taken == 0)
+            return port;
+    }
 }
 
 static void mosquitto_start(void)

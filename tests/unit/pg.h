@@ -51,7 +51,8 @@ static __attribute__((unused)) void pg_stop(void)
 static __attribute__((unused)) int pg_start(const char *options)
 {
     char own[128];
-    snprintf(pg_folder, sizeof(pg_folder), "/tmp/parlor-pg-XXXXXX");
+    const char *temporary = getenv("TMPDIR");
+    snprintf(pg_folder, sizeof(pg_folder), "%s/parlor-pg-XXXXXX", temporary != NULL ? temporary : "/tmp");
     if (mkdtemp(pg_folder) == NULL) {
         return -1;
     }

@@ -160,6 +160,7 @@ static void a_send_without_answer_is_uncertain(void **state)
 static void a_send_that_never_left_is_unavailable(void **state)
 {
     struct world *w = *state;
+    w->config.answer_timeout_ms = 2500; /* sends wait for four fifths of it */
     mosquitto_kill();
     TURN_UNTIL(w, !w->plugin_up && !broker_linked(w->broker));
     int64_t from_ns = clock_mono_ns();
@@ -171,13 +172,13 @@ static void a_send_that_never_left_is_unavailable(void **state)
     assert_int_equal(told.error.code, ERROR_UNAVAILABLE);
     assert_string_equal(told.error.word, "broker_unavailable");
     int64_t took_ms = (clock_mono_ns() - from_ns) / 1000000;
-    assert_true(took_ms > BROKER_AWAY_MS - 500);
+    assert_true(took_ms > 1500);
     /* With the link away for so long already, the next one need not wait. */
     from_ns = clock_mono_ns();
     send_text(w, &later, "{}");
     TURN_UNTIL(w, later.done);
     assert_string_equal(later.error.word, "broker_unavailable");
-    assert_true((clock_mono_ns() - from_ns) / 1000000 < BROKER_AWAY_MS / 2);
+    assert_true((clock_mono_ns() - from_ns) / 1000000 < 1500);
 }
 
 static void a_lost_packet_begins_anew(void **state)

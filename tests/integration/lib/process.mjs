@@ -70,15 +70,20 @@ export class Server {
     }
 }
 
-// A port that nobody listens on.
-export function freePort() {
-    return new Promise((resolve, reject) => {
+// A port that nobody listens on, below those that the kernel gives to outgoing connections: a server that is started
+// again finds it free.
+export async function freePort() {
+    for (;;) {
+        const port = 10000 + Math.floor(Math.random() * 22000);
+        if (await isFree(port)) return port;
+    }
+}
+
+function isFree(port) {
+    return new Promise((resolve) => {
         const probe = createServer();
-        probe.on('error', reject);
-        probe.listen(0, '127.0.0.1', () => {
-            const { port } = probe.address();
-            probe.close(() => resolve(port));
-        });
+        probe.on('error', () => resolve(false));
+        probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
     });
 }
 
