@@ -184,9 +184,14 @@ static void write_stderr(enum log_level level, const char *text)
     (void)written; /* nowhere to complain to */
 }
 
+bool log_wanted(enum log_level level)
+{
+    return level <= out.level;
+}
+
 void log_line(enum log_level level, const char *room, const char *format, ...)
 {
-    if (level > out.level)
+    if (!log_wanted(level))
         return;
     pthread_once(&mark_once, make_mark);
     char marked[LOG_LINE_MAX];

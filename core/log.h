@@ -21,6 +21,9 @@ void log_init(log_sink_fn sink, enum log_level level);
 /* error, warn, info, debug; returns 0, or -1 when `text` is none of them. */
 int log_level_parse(const char *text, enum log_level *level_out);
 
+/* Are lines of this level written? For what a line alone needs; log_line asks by itself. */
+bool log_wanted(enum log_level level);
+
 /* Writes one line. `room` names the part that speaks, as "writer". Of the format, the part before the first
  * ` key=` is the message, each ` key=` begins a field: log_info("writer", "stored a batch size=%d ms=%d",
  * ...). Control characters are escaped, values quoted where they must be; keys in printed values mean

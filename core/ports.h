@@ -118,6 +118,7 @@ struct broker_send {
     struct uuid room;
     const char *payload; /* the draft as on send/{user}: JSON object */
     size_t payload_size;
+    const char *request_id; /* for the logs of all it passes, at most WIRE_REQUEST_ID_MAX bytes; NULL: none */
 };
 
 struct broker_answer {

@@ -1,7 +1,6 @@
 /* One table says which fields a type has and in what order; writing and reading both walk it, so that they
  * cannot disagree. A field is a letter: q request, b boot, v version, s seq, d database_up, r room, u user,
- * o on,
- * f fallback_id, w word with its error code, p payload. */
+ * o on, f fallback_id, w word with its error code, p payload, i request_id, which an older end leaves out. */
 #include "core/wire.h"
 
 #include "core/error.h"
@@ -17,7 +16,7 @@ static const char *fields_of(unsigned type)
     case WIRE_HELLO:
         return "b";
     case WIRE_SEND:
-        return "qrufp";
+        return "qrufpi";
     case WIRE_WATCH:
     case WIRE_UNWATCH:
     case WIRE_WATCHED:
@@ -31,7 +30,7 @@ static const char *fields_of(unsigned type)
         return "qwp";
     case WIRE_READ:
     case WIRE_DELIVERED:
-        return "qrup";
+        return "qrupi";
     case WIRE_TYPING:
     case WIRE_TYPED:
         return "ruo";
@@ -104,6 +103,9 @@ static void put_field(struct buf *b, char field, const struct wire_record *recor
         break;
     case 'f':
         put_string(b, record->fallback_id, record->fallback_id_size, 1);
+        break;
+    case 'i':
+        put_string(b, record->request_id, record->request_id_size, 1);
         break;
     case 'w':
         put_number(b, record->error_code, 1);
@@ -210,6 +212,10 @@ static void take_field(struct cursor *c, char field, struct wire_record *out)
         break;
     case 'f':
         take_string(c, 1, &out->fallback_id, &out->fallback_id_size);
+        break;
+    case 'i':
+        if (c->at != c->end)
+            take_string(c, 1, &out->request_id, &out->request_id_size);
         break;
     case 'w':
         out->error_code = (unsigned)take_number(c, 1);

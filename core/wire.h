@@ -8,7 +8,8 @@
  * Packet: version (u8, WIRE_VERSION), number (u32, rises by 1 from 1 for each packet of a link; a jump means
  * that packets were lost), then records: type (u8), size of what follows (u32), fields. Numbers are
  * big-endian; strings have their length (u8 or u32) before them. A reader skips types it does not know and
- * fields behind those it knows.
+ * fields behind those it knows, and takes a request_id, which was added later and stands last, for empty when
+ * the record ends before it: ends with and without it understand each other, under the same WIRE_VERSION.
  *
  * Flow:   service/link -> service/in/{node} -> plugin/ingress; plugin/fanout -> service/out/{node} ->
  * service/link. Thread: any; pure. Readers' strings point into the packet. */
@@ -25,14 +26,18 @@
 #define WIRE_VERSION    1
 #define WIRE_PACKET_MAX (256 * 1024) /* a packet is closed when it is past this size */
 
+#define WIRE_REQUEST_ID_MAX 128 /* the longest is an `api` topic's requestId */
+
 enum wire_type {
     /* parlord to plugin */
     WIRE_HELLO = 1, /* boot: a new link; whatever this node watched is forgotten; answered by STATE */
-    WIRE_SEND,      /* request, room, user, fallback_id, payload: a user's message, as on send/{user} */
+    WIRE_SEND,      /* request, room, user, fallback_id, payload, request_id: a user's message, as on
+                       send/{user} */
     WIRE_WATCH,     /* room: send its messages; answered by WATCHED */
     WIRE_UNWATCH,   /* room */
-    WIRE_READ,      /* request, room, user, payload: as on read/{user}; answered by RECEIPT or REJECTED */
-    WIRE_DELIVERED, /* request, room, user, payload: as on delivered/{user}; answered likewise */
+    WIRE_READ,      /* request, room, user, payload, request_id: as on read/{user}; answered by RECEIPT or
+                       REJECTED */
+    WIRE_DELIVERED, /* request, room, user, payload, request_id: as on delivered/{user}; answered likewise */
     WIRE_TYPING,    /* room, user, on: as on typing/{user}; not answered */
     WIRE_ONLINE,    /* user, on: whether the user has a socket at this node; all again after a HELLO */
     WIRE_REPLY,     /* user, word (the requestId), payload: for users/{user}/replies/{requestId} */
@@ -76,6 +81,8 @@ struct wire_record {
     unsigned error_code; /* enum error_code, with word */
     const char *payload;
     size_t payload_size;
+    const char *request_id; /* of the request that it is made for; only logs read it */
+    size_t request_id_size; /* at most WIRE_REQUEST_ID_MAX */
 };
 
 /* Starts a packet in an empty buf; adds a record. */

@@ -11,10 +11,11 @@
 
 #include "core/buf.h"
 #include "core/log.h"
+#include "core/request_id.h"
+#include "http/access_log.h"
 #include "http/address.h"
 #include "http/intake.h"
 #include "http/patience.h"
-#include "http/request_id.h"
 #include "http/target.h"
 
 #include <errno.h>
@@ -175,6 +176,7 @@ static enum MHD_Result refuse(struct incoming *in, unsigned status, const char *
                           .body = body.data,
                           .body_size = body.size,
                           .headers = headers};
+    access_log_line(LOG_LEVEL_DEBUG, &in->base, NULL, reply.status, 0, "");
     take_back(in);
     int sent = send_response(in, status, make_response(in, &reply));
     buf_finish(&body);

@@ -44,10 +44,3 @@ bool target_method_known(const char *method)
             return true;
     return false;
 }
-
-bool target_word(const char *text, size_t size_max)
-{
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    size_t size = strlen(text);
-    return size > 0 && size <= size_max && strspn(text, allowed) == size;
-}

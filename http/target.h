@@ -1,4 +1,4 @@
-/* The line of a request: its target split and decoded, its method and id checked.
+/* The line of a request: its target split and decoded, its method checked.
  *
  * Flow:   listener -> here. Thread: any; pure.
  * Owns:   nothing; a struct target points into its caller's bytes. */
@@ -26,8 +26,5 @@ bool target_split(char *raw, size_t size, struct target *out);
 
 /* GET, POST, PATCH, PUT, DELETE, HEAD or OPTIONS. */
 bool target_method_known(const char *method);
-
-/* 1 to size_max of A-Z a-z 0-9 . _ - */
-bool target_word(const char *text, size_t size_max);
 
 #endif

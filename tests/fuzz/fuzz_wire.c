@@ -28,6 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_text(record.word, record.word_size, data, size);
         check_text(record.fallback_id, record.fallback_id_size, data, size);
         check_text(record.payload, record.payload_size, data, size);
+        check_text(record.request_id, record.request_id_size, data, size);
         wire_put(&packet, &record);
     }
     MUST(records <= size);

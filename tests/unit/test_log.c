@@ -89,6 +89,8 @@ static void test_levels(void **state)
     assert_int_equal(log_level_parse("Error", &level), -1);
     assert_int_equal(log_level_parse("", &level), -1);
     log_init(on_line, LOG_LEVEL_WARN);
+    assert_true(log_wanted(LOG_LEVEL_ERROR) && log_wanted(LOG_LEVEL_WARN));
+    assert_false(log_wanted(LOG_LEVEL_INFO) || log_wanted(LOG_LEVEL_DEBUG));
     log_info("x", "silent");
     log_debug("x", "silent");
     assert_int_equal(lines, 0);

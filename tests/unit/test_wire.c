@@ -24,7 +24,19 @@ static const struct wire_record records[] = {
      .fallback_id = "f1",
      .fallback_id_size = 2,
      .payload = "{\"content\":\"hi\"}",
-     .payload_size = 16},
+     .payload_size = 16,
+     .request_id = "r-1",
+     .request_id_size = 3},
+    {.type = WIRE_READ,
+     .request = 8,
+     .room = {{9}},
+     .user = "ann",
+     .user_size = 3,
+     .payload = "{}",
+     .payload_size = 2,
+     .request_id = "r-2",
+     .request_id_size = 3},
+    {.type = WIRE_DELIVERED, .request = 9, .room = {{9}}, .user = "ann", .user_size = 3},
     {.type = WIRE_WATCH, .room = {{5}}},
     {.type = WIRE_UNWATCH, .room = {{6}}},
     {.type = WIRE_STATE, .boot = 3, .version = 1LL << 40, .database_up = true},
@@ -61,6 +73,7 @@ static void assert_same(const struct wire_record *a, const struct wire_record *b
     assert_bytes(a->fallback_id, a->fallback_id_size, b->fallback_id, b->fallback_id_size);
     assert_bytes(a->word, a->word_size, b->word, b->word_size);
     assert_bytes(a->payload, a->payload_size, b->payload, b->payload_size);
+    assert_bytes(a->request_id, a->request_id_size, b->request_id, b->request_id_size);
 }
 
 static void test_there_and_back(void **state)
@@ -154,6 +167,29 @@ static void test_from_a_newer_end(void **state)
     assert_int_equal(wire_next(&reader, &record), 0);
 }
 
+/* A record from before there was a request_id ends behind its payload. */
+static void test_from_an_older_end(void **state)
+{
+    (void)state;
+    struct buf packet = {0};
+    struct wire_reader reader;
+    struct wire_record got, read = {.type = WIRE_READ, .request = 8, .user = "ann", .user_size = 3};
+    read.payload = "{}";
+    read.payload_size = 2;
+    wire_begin(&packet, 1);
+    wire_put(&packet, &read);
+    packet.data[9]--; /* the record's size, without its last byte: that of the empty id */
+    packet.size--;
+    wire_put(&packet, &records[0]);
+    assert_true(wire_open(&reader, packet.data, packet.size));
+    assert_int_equal(wire_next(&reader, &got), 1);
+    assert_same(&got, &read);
+    assert_int_equal(wire_next(&reader, &got), 1);
+    assert_same(&got, &records[0]);
+    assert_int_equal(wire_next(&reader, &got), 0);
+    buf_finish(&packet);
+}
+
 static void test_lies(void **state)
 {
     (void)state;
@@ -161,10 +197,13 @@ static void test_lies(void **state)
     static const uint8_t record_short[] = {1, 0, 0, 0, 1, 1, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0};
     static const uint8_t string_long[] = {1, 0, 0,   0,   1, 68, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0, 4,
                                           1, 9, 'w', 'x', 1, 0,  0, 0, 8, 0,  0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t id_long[] = {1, 0, 0, 0, 1, 5, 0, 0, 0, 31, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0,  0,
+                                      0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  0, 0, 0, 0, 0, 0, 0, 0, 2, 'r'};
     static const uint8_t size_huge[] = {1, 0, 0, 0, 1, 1, 0xff, 0xff, 0xff, 0xff, 0, 0, 0};
     size_t count;
     assert_int_equal(read_all(record_short, sizeof(record_short), &count), -1);
     assert_int_equal(read_all(string_long, sizeof(string_long), &count), -1);
+    assert_int_equal(read_all(id_long, sizeof(id_long), &count), -1);
     assert_int_equal(count, 0);
     assert_int_equal(read_all(size_huge, sizeof(size_huge), &count), -1);
     struct buf packet = {0};
@@ -177,8 +216,12 @@ static void test_lies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_there_and_back),   cmocka_unit_test(test_bytes), cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_from_a_newer_end), cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_from_a_newer_end),
+        cmocka_unit_test(test_from_an_older_end),
+        cmocka_unit_test(test_lies),
     };
     return cmocka_run_group_tests_name("wire", tests, NULL, NULL);
 }
