@@ -3,6 +3,7 @@
 #include "http/edits.h"
 
 #include "core/config.h"
+#include "core/log.h"
 #include "core/queries.h"
 #include "http/messages.h"
 
@@ -14,9 +15,22 @@ struct edit {
     bool deletes;
     const char *content; /* NULL: none */
     unsigned looks;
+    struct uuid room; /* of the message, and its seq there */
+    int64_t seq;
 };
 
 static void look(struct exchange *x);
+
+static void note_changed(const struct exchange *x)
+{
+    const struct edit *edit = x->state;
+    char room[UUID_TEXT_SIZE];
+    if (!log_wanted(LOG_LEVEL_DEBUG))
+        return;
+    uuid_format(&edit->room, room);
+    log_debug("http", "message changed chat_room=%s seq=%lld request=%s", room, (long long)edit->seq,
+              x->request->request_id);
+}
 
 static void on_changed(struct exchange *x, const struct db_answer *answer)
 {
@@ -25,12 +39,14 @@ static void on_changed(struct exchange *x, const struct db_answer *answer)
         return;
     }
     const char *outcome = answer->cell(answer, 0, 0);
-    if (strcmp(outcome, "moved") == 0)
+    if (strcmp(outcome, "moved") == 0) {
         look(x);
-    else if (strcmp(outcome, "deleted") == 0)
+    } else if (strcmp(outcome, "deleted") == 0) {
         exchange_refuse_status(x, 409, "message_deleted", "a deleted message can't be edited");
-    else
+    } else {
+        note_changed(x);
         exchange_json(x, 200, answer->cell(answer, 0, 1), answer->cell_size(answer, 0, 1));
+    }
 }
 
 /* Nobody edits for another; what a call or the system said is nobody's to edit. */
@@ -47,10 +63,12 @@ static struct verdict judge(const struct exchange *x, const struct edit *edit, c
 
 static void on_facts(struct exchange *x, const struct db_answer *answer)
 {
-    const struct edit *edit = x->state;
+    struct edit *edit = x->state;
     struct message_facts m;
     if (!messages_facts(x, answer, &m))
         return;
+    edit->room = m.room;
+    edit->seq = m.seq;
     struct verdict verdict = judge(x, edit, &m);
     if (!verdict.allowed) {
         messages_refuse_right(x, &verdict);

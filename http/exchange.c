@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "http/access_log.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -86,12 +87,10 @@ void exchange_header(struct exchange *x, const char *name, const char *value)
 static void note_answer(const struct exchange *x, int status)
 {
     const struct request *request = x->request;
-    const char *route = x->match.route != NULL ? x->match.route->pattern : "none";
+    const char *route = x->match.route != NULL ? x->match.route->pattern : NULL;
     int64_t spent_ns = x->ports->clock->mono_ns(x->ports->clock) - x->started_ns;
     enum log_level level = status >= 500 ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG;
-    log_line(level, "http", "answered method=%s route=%s status=%d ms=%.2f user=%s request=%s",
-             request->method, route, status, (double)spent_ns / 1e6,
-             x->who.user[0] != '\0' ? x->who.user : "-", request->request_id);
+    access_log_line(level, request, route, status, spent_ns, x->who.user);
     traffic_note(x->traffic, x->match.route, status, spent_ns);
 }
 
@@ -326,14 +325,18 @@ void exchange_send(struct exchange *x, const struct broker_send *send, exchange_
 {
     x->holds++;
     x->on_broker = done;
-    x->ports->broker->send(x->ports->broker, send, on_send_done, x);
+    struct broker_send own = *send;
+    own.request_id = x->request->request_id;
+    x->ports->broker->send(x->ports->broker, &own, on_send_done, x);
 }
 
 void exchange_mark(struct exchange *x, const struct broker_send *mark, exchange_broker_fn done)
 {
     x->holds++;
     x->on_broker = done;
-    x->ports->broker->mark(x->ports->broker, false, mark, on_send_done, x);
+    struct broker_send own = *mark;
+    own.request_id = x->request->request_id;
+    x->ports->broker->mark(x->ports->broker, false, &own, on_send_done, x);
 }
 
 static void on_barrier_done(void *context, bool reached)
@@ -346,6 +349,8 @@ static void on_barrier_done(void *context, bool reached)
 
 void exchange_barrier(struct exchange *x, int64_t version, int64_t timeout_ms, exchange_barrier_fn done)
 {
+    log_debug("http", "waits until every door knows chat_room=%s version=%lld request=%s", x->id_text,
+              (long long)version, x->request->request_id);
     x->holds++;
     x->on_barrier = done;
     x->ports->broker->barrier(x->ports->broker, version, timeout_ms, on_barrier_done, x);

@@ -92,11 +92,13 @@ bool exchange_id(struct exchange *x, size_t index, const char *name);
 /* The body as an object, into x->tree; answers the refusal and returns false when it is none. */
 bool exchange_body(struct exchange *x);
 
-/* One at a time of each kind; the callback is not called once the request is answered. */
+/* One at a time of each kind; the callback is not called once the request is answered. A send or mark gets
+ * the request's id. */
 void exchange_query(struct exchange *x, const char *sql, int count, const char *const *values,
                     exchange_db_fn done);
 void exchange_send(struct exchange *x, const struct broker_send *send, exchange_broker_fn done);
 void exchange_mark(struct exchange *x, const struct broker_send *mark, exchange_broker_fn done); /* as read */
+/* x->id_text is the room that was changed. */
 void exchange_barrier(struct exchange *x, int64_t version, int64_t timeout_ms, exchange_barrier_fn done);
 void exchange_timer(struct exchange *x, int64_t delay_ms, exchange_timer_fn done); /* ends with the answer */
 

@@ -45,7 +45,7 @@ static void on_fed(void *context, const struct db_answer *answer)
         return;
     }
     if (!answer->ok)
-        log_warn("http", "a room's messages are not indexed for search room=%s msg=\"%s\"", feed->room,
+        log_warn("http", "a room's messages are not indexed for search chat_room=%s msg=\"%s\"", feed->room,
                  answer->error.text);
     feeds--;
     free(feed);

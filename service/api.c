@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "core/members.h"
 #include "core/token.h"
+#include "http/access_log.h"
 #include "http/target.h"
 
 #include <stdio.h>
@@ -168,6 +169,7 @@ static int read_payload(struct call *call, const struct json *tree, struct error
 static void refuse(struct call *call, int status, const char *title, const struct error *why)
 {
     struct buf body = {0};
+    access_log_line(LOG_LEVEL_DEBUG, &call->request, NULL, status, 0, call->who.user);
     buf_printf(&body, "{\"statusCode\":%d,\"error\":\"%s\",\"code\":", status, title);
     json_put_text(&body, why->word);
     buf_put_text(&body, ",\"message\":");

@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/members.h"
 #include "core/token.h"
+#include "http/access_log.h"
 #include "http/http.h"
 #include "service/api.h"
 #include "service/broker.h"
@@ -68,6 +69,7 @@ static void answer_not_now(struct request *request, const char *word, const char
                           .body = body.data,
                           .body_size = body.size,
                           .headers = headers};
+    access_log_line(LOG_LEVEL_DEBUG, request, NULL, reply.status, 0, "");
     request->ops->answer(request, &reply);
     buf_finish(&body);
 }

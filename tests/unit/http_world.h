@@ -51,7 +51,7 @@ static struct {
     void *db_context;
     broker_answer_fn send_done;
     void *send_context;
-    char *sent;
+    char *sent, *sent_request_id;
     broker_barrier_fn barrier_done;
     void *barrier_context;
     int64_t barrier_version;
@@ -122,6 +122,8 @@ static inline void fake_send(struct broker_port *port, const struct broker_send 
     assert_string_equal(send->user, "alice");
     free(world.sent);
     world.sent = mem_dup(send->payload, send->payload_size);
+    free(world.sent_request_id);
+    world.sent_request_id = mem_strdup(send->request_id);
     world.send_done = done;
     world.send_context = context;
 }
@@ -341,6 +343,7 @@ static inline int end(void **state)
     config_destroy(&world.config);
     forget_query();
     free(world.body);
+    free(world.sent_request_id);
     free(world.sent);
     memset(&world, 0, sizeof world);
     return 0;

@@ -112,6 +112,7 @@ static void a_body_and_a_key_come_along(void **state)
     assert_non_null(world.sent);
     assert_non_null(strstr(world.sent, "\"content\":\"hi\""));
     assert_non_null(strstr(world.sent, "k-7"));
+    assert_string_equal(world.sent_request_id, "r-1");
     broker_refuses(ERROR_UNAVAILABLE, "busy");
     assert_reply("{\"status\":503,", "\"code\":\"busy\"");
     assert_non_null(strstr(replies.text, "\"requestId\":\"r-1\""));

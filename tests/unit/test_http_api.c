@@ -295,6 +295,7 @@ static void test_send(void **state)
     (void)state;
     ask("POST", MESSAGES, "", "{\"content\":\"hi\",\"clientMessageId\":\"c1\",\"later\":true}");
     assert_string_equal(world.sent, "{\"content\":\"hi\",\"clientMessageId\":\"c1\",\"later\":true}");
+    assert_string_equal(world.sent_request_id, "req-1");
     assert_int_equal(world.answers, 0);
     static const char message[] = "{\"seq\":1}";
     struct broker_answer stored = {
