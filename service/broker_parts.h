@@ -31,8 +31,8 @@ struct send {
     broker_answer_fn done;
     void *context;
     char fallback_id[UUID_TEXT_SIZE];
-    size_t user_size, payload_size;
-    char user[]; /* and the payload behind */
+    size_t user_size, payload_size, request_id_size;
+    char user[]; /* behind it the payload and the request's id */
 };
 
 enum phase { PHASE_DOWN, PHASE_GREETING, PHASE_LINKED };

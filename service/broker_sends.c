@@ -1,4 +1,5 @@
 /* Sends and marks without an answer, in the order of their making and by their number. */
+#include "core/log.h"
 #include "service/broker_parts.h"
 
 #include <stdio.h>
@@ -55,8 +56,11 @@ void broker_put_send(struct broker *b, struct send *s)
 {
     if (b->phase == PHASE_DOWN)
         return;
-    s->tries++;
+    const char *payload = s->user + s->user_size, *request_id = payload + s->payload_size;
     s->put_back = false;
+    if (s->tries++ > 0)
+        log_debug("broker", "sent again tries=%u request=%.*s", s->tries, (int)s->request_id_size,
+                  request_id);
     broker_put(b, &(struct wire_record){.type = s->type,
                                         .request = s->request,
                                         .room = s->room,
@@ -64,8 +68,10 @@ void broker_put_send(struct broker *b, struct send *s)
                                         .user_size = s->user_size,
                                         .fallback_id = s->fallback_id,
                                         .fallback_id_size = UUID_TEXT_SIZE - 1,
-                                        .payload = s->user + s->user_size,
-                                        .payload_size = s->payload_size});
+                                        .payload = payload,
+                                        .payload_size = s->payload_size,
+                                        .request_id = request_id,
+                                        .request_id_size = s->request_id_size});
 }
 
 void broker_answer_failed(struct send *s)
@@ -103,7 +109,8 @@ static void begin(struct broker *b, enum wire_type type, const struct broker_sen
                   broker_answer_fn done, void *context)
 {
     size_t user_size = strlen(send->user);
-    struct send *s = mem_alloc(sizeof *s + user_size + send->payload_size);
+    size_t id_size = send->request_id != NULL ? strnlen(send->request_id, WIRE_REQUEST_ID_MAX) : 0;
+    struct send *s = mem_alloc(sizeof *s + user_size + send->payload_size + id_size);
     *s = (struct send){.type = type,
                        .request = ++b->last_request,
                        .room = send->room,
@@ -111,9 +118,12 @@ static void begin(struct broker *b, enum wire_type type, const struct broker_sen
                        .done = done,
                        .context = context,
                        .user_size = user_size,
-                       .payload_size = send->payload_size};
+                       .payload_size = send->payload_size,
+                       .request_id_size = id_size};
     memcpy(s->user, send->user, user_size);
     memcpy(s->user + user_size, send->payload, send->payload_size);
+    if (id_size > 0)
+        memcpy(s->user + user_size + send->payload_size, send->request_id, id_size);
     struct clock_port *clock = loop_clock(b->loop);
     struct uuid id;
     uuid_make(&id, clock->wall_ms(clock));

@@ -33,7 +33,7 @@ struct kept { /* a record that the fake plugin got */
     enum wire_type type;
     uint64_t request;
     struct uuid room;
-    char user[32], fallback_id[40], payload[64];
+    char user[32], fallback_id[40], payload[64], request_id[32];
     bool on;
     uint32_t packet;
 };
@@ -151,6 +151,8 @@ static void plugin_packet(void *self, const void *bytes, size_t size)
         snprintf(k->fallback_id, sizeof k->fallback_id, "%.*s", (int)r.fallback_id_size,
                  r.fallback_id ? r.fallback_id : "");
         snprintf(k->payload, sizeof k->payload, "%.*s", (int)r.payload_size, r.payload ? r.payload : "");
+        snprintf(k->request_id, sizeof k->request_id, "%.*s", (int)r.request_id_size,
+                 r.request_id ? r.request_id : "");
         if (w->mute)
             continue;
         if (r.type == WIRE_HELLO) {
@@ -248,6 +250,7 @@ static void send_text(struct world *w, struct told *t, const char *payload)
 {
     struct broker_send s = {
         .user = "ann", .room = room_of(1), .payload = payload, .payload_size = strlen(payload)};
+    s.request_id = payload; /* as good as any text */
     struct broker_port *port = broker_port(w->broker);
     port->send(port, &s, on_answer, t);
     assert_false(t->done);

@@ -118,6 +118,8 @@ static void a_killed_broker_loses_nothing(void **state)
     assert_string_equal(k[0].fallback_id, first_id);
     assert_string_equal(k[1].payload, "{\"n\":1}");
     assert_string_equal(k[2].payload, "{\"n\":2}");
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(k[i].request_id, k[i].payload); /* as send_text gave them */
     /* A limit met by a resend says nothing of the first try: it is asked again. */
     struct wire_record busy = {.type = WIRE_REJECTED,
                                .request = k[0].request,
@@ -253,7 +255,7 @@ static void a_mark_is_answered_by_its_receipt(void **state)
     struct broker_port *port = broker_port(w->broker);
     struct told read = {0}, delivered = {0};
     struct broker_send mark = {
-        .user = "ann", .room = room_of(1), .payload = "{\"seq\":4}", .payload_size = 9};
+        .user = "ann", .room = room_of(1), .payload = "{\"seq\":4}", .payload_size = 9, .request_id = "r-4"};
     unsigned before = w->got_count;
     port->mark(port, false, &mark, on_answer, &read);
     port->mark(port, true, &mark, on_answer, &delivered);
@@ -261,6 +263,7 @@ static void a_mark_is_answered_by_its_receipt(void **state)
     assert_int_equal(w->got[before].type, WIRE_READ);
     assert_int_equal(w->got[before + 1].type, WIRE_DELIVERED);
     assert_string_equal(w->got[before].payload, "{\"seq\":4}");
+    assert_string_equal(w->got[before].request_id, "r-4");
     struct wire_record answers[] = {
         {.type = WIRE_RECEIPT,
          .request = w->got[before].request,
