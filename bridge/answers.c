@@ -1,6 +1,7 @@
 #include "bridge/answers.h"
 
 #include "core/json.h"
+#include "core/log.h"
 
 #define PATTERN_MAX 64
 
@@ -12,6 +13,18 @@ static void put_pattern(struct buf *out, struct slice pattern)
         json_put_string(out, pattern.text, size);
     else
         buf_put_text(out, "\"?\"");
+}
+
+void answer_log(const char *user, struct slice pattern, struct request_number request, const char *outcome)
+{
+    char id[REQUEST_NUMBER_SIZE];
+    int size = (int)(pattern.size < PATTERN_MAX ? pattern.size : PATTERN_MAX);
+
+    if (!log_wanted(LOG_LEVEL_DEBUG))
+        return;
+    request_number_format(request, id);
+    log_debug("bridge", "answered event=%.*s user=%s outcome=%s request=%s", size, pattern.text, user,
+              outcome, id);
 }
 
 void answer_error(struct socket *socket, const struct ack_id *ack, struct slice pattern, struct slice data,

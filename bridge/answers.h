@@ -9,6 +9,10 @@
 
 #include "bridge/sockets.h"
 #include "core/error.h"
+#include "core/request_id.h"
+
+/* The log's line for an event that was answered. outcome: "ok", or the error's word. */
+void answer_log(const char *user, struct slice pattern, struct request_number request, const char *outcome);
 
 /* `pattern` is the event's name as the client wrote it; data: the JSON that it sent, size 0 for null. */
 void answer_error(struct socket *socket, const struct ack_id *ack, struct slice pattern, struct slice data,

@@ -18,6 +18,7 @@ struct call_sockets {
     struct deadlines *deadlines;
     struct call_socket *table[TABLE_SIZE]; /* by user */
     struct call_sockets_stats stats;
+    struct request_ids requests; /* an id for each event */
 };
 
 struct call_socket {
@@ -92,13 +93,15 @@ static void on_connect(void *self, struct socket *socket, struct slice auth, con
 
 static void on_event(void *self, struct socket *socket, const struct event *event)
 {
+    struct call_sockets *calls = self;
+    const struct call_socket *s = socket_holder(socket);
     struct slice data = event->args;
     struct error e;
 
-    (void)self;
     error_set(&e, ERROR_INVALID, "unknown_event", "/calls knows no such event.");
     if (json_check(data.text, data.size, NULL) != 0)
         data.size = 0;
+    answer_log(s->user, event->name, request_ids_take(&calls->requests), e.word);
     answer_error(socket, &event->ack, event->name, data, &e);
 }
 
@@ -125,6 +128,7 @@ struct call_sockets *call_sockets_create(const struct ports *ports, struct socke
     struct call_sockets *calls = mem_zalloc(1, sizeof *calls);
 
     calls->ports = *ports;
+    request_ids_init(&calls->requests);
     calls->deadlines = deadlines_create(ports->clock, on_deadline, calls);
     sockets_add(
         sockets, "/calls",

@@ -233,6 +233,7 @@ struct chat *chat_create(const struct ports *ports, struct sockets *sockets)
     chat->ports = *ports;
     chat->sockets = sockets;
     chat->recent = recent_create();
+    request_ids_init(&chat->requests);
     chat->deadlines = deadlines_create(ports->clock, on_deadline, chat);
     chat->audience = audience_create(ports, &(struct audience_handlers){chat, on_message, on_ready});
     sockets_add(sockets, "/chat",

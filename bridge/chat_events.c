@@ -8,18 +8,14 @@
 
 #define NS_PER_S 1000000000
 
-/* One event as its handler gets it. */
-struct asked {
-    const struct event *event;
-    const char *pattern;
-    struct slice data; /* the first argument */
-    const struct json *object;
-    struct uuid room; /* chatRoomId */
-};
-
 /* ---- Answers. ---- */
 
-void chat_answer(struct chat_socket *s, const struct ack_id *ack, struct slice more)
+static struct slice slice_of(const char *text)
+{
+    return (struct slice){text, strlen(text)};
+}
+
+static void put_answer(struct chat_socket *s, const struct ack_id *ack, struct slice more)
 {
     struct buf text = {0};
 
@@ -34,15 +30,24 @@ void chat_answer(struct chat_socket *s, const struct ack_id *ack, struct slice m
     buf_finish(&text);
 }
 
-void question_open(struct question *q, struct chat_socket *s, const struct ack_id *ack, struct slice data,
-                   const char *pattern)
+void chat_answer(struct chat_socket *s, const struct asked *a, struct slice more)
 {
-    *q = (struct question){.socket = s, .next = s->questions, .ack = *ack, .pattern = pattern};
+    answer_log(s->person->name, slice_of(a->pattern), a->request, "ok");
+    put_answer(s, &a->event->ack, more);
+}
+
+void question_open(struct question *q, struct chat_socket *s, const struct asked *a)
+{
+    *q = (struct question){.socket = s,
+                           .next = s->questions,
+                           .ack = a->event->ack,
+                           .pattern = a->pattern,
+                           .request = a->request};
     if (q->next != NULL)
         q->next->previous = q;
     s->questions = q;
-    if (ack->size == 0)
-        buf_put(&q->data, data.text, data.size);
+    if (q->ack.size == 0)
+        buf_put(&q->data, a->data.text, a->data.size);
 }
 
 void question_close(struct question *q)
@@ -61,9 +66,19 @@ void question_close(struct question *q)
 
 void question_fail(const struct question *q, const struct error *why)
 {
-    if (q->socket != NULL)
-        answer_error(q->socket->socket, &q->ack, (struct slice){q->pattern, strlen(q->pattern)},
-                     (struct slice){q->data.data, q->data.size}, why);
+    if (q->socket == NULL)
+        return;
+    answer_log(q->socket->person->name, slice_of(q->pattern), q->request, why->word);
+    answer_error(q->socket->socket, &q->ack, slice_of(q->pattern), (struct slice){q->data.data, q->data.size},
+                 why);
+}
+
+void question_answer(const struct question *q, struct slice more)
+{
+    if (q->socket == NULL)
+        return;
+    answer_log(q->socket->person->name, slice_of(q->pattern), q->request, "ok");
+    put_answer(q->socket, &q->ack, more);
 }
 
 /* ---- Rights. ---- */
@@ -88,8 +103,8 @@ static void conclude(struct question *q, const struct broker_answer *answer, con
 {
     if (!answer->stored)
         question_fail(q, &answer->error);
-    else if (q->socket != NULL)
-        chat_answer(q->socket, &q->ack, (struct slice){more->data, more->size});
+    else
+        question_answer(q, (struct slice){more->data, more->size});
     question_close(q);
     free(q);
 }
@@ -113,6 +128,7 @@ static void on_sent(void *context, const struct broker_answer *answer)
 static int send_message(struct chat_socket *s, const struct asked *a, struct error *e)
 {
     struct broker_port *broker = s->chat->ports.broker;
+    char id[REQUEST_NUMBER_SIZE];
     struct question *q;
 
     if (chat_may(s, &a->room, OPERATION_SEND, e) != 0)
@@ -121,12 +137,15 @@ static int send_message(struct chat_socket *s, const struct asked *a, struct err
         return error_set(e, ERROR_LIMIT, "payload_too_large", "A message takes at most %lld bytes.",
                          (long long)s->chat->ports.config->payload_bytes_max);
     q = mem_alloc(sizeof *q);
-    question_open(q, s, &a->event->ack, a->data, a->pattern);
-    broker->send(
-        broker,
-        &(struct broker_send){
-            .user = s->person->name, .room = a->room, .payload = a->data.text, .payload_size = a->data.size},
-        on_sent, q);
+    question_open(q, s, a);
+    request_number_format(a->request, id);
+    broker->send(broker,
+                 &(struct broker_send){.user = s->person->name,
+                                       .room = a->room,
+                                       .payload = a->data.text,
+                                       .payload_size = a->data.size,
+                                       .request_id = id},
+                 on_sent, q);
     return 0;
 }
 
@@ -143,7 +162,7 @@ static int join_chat(struct chat_socket *s, const struct asked *a, struct error 
     if (chat_may(s, &a->room, OPERATION_READ, e) != 0)
         return -1;
     chat_open_room(s, &a->room);
-    join_begin(s, &a->event->ack, a->data, &a->room, a->pattern, seq, catches_up);
+    join_begin(s, a, seq, catches_up);
     return 0;
 }
 
@@ -153,7 +172,9 @@ static int leave_chat(struct chat_socket *s, const struct asked *a, struct error
         return -1;
     chat_close_room(s, &a->room);
     if (a->event->ack.size > 0)
-        join_begin(s, &a->event->ack, a->data, &a->room, a->pattern, 0, false);
+        join_begin(s, a, 0, false);
+    else
+        chat_answer(s, a, (struct slice){NULL, 0});
     return 0;
 }
 
@@ -166,7 +187,7 @@ static int typing(struct chat_socket *s, const struct asked *a, bool on, struct 
     if (chat_may(s, &a->room, OPERATION_SEND, e) != 0)
         return -1;
     broker->typing(broker, &a->room, s->person->name, on);
-    chat_answer(s, &a->event->ack, (struct slice){NULL, 0});
+    chat_answer(s, a, (struct slice){NULL, 0});
     return 0;
 }
 
@@ -221,18 +242,22 @@ static int put_mark(struct buf *out, const struct json *object, struct error *e)
 static int mark_as_read(struct chat_socket *s, const struct asked *a, struct error *e)
 {
     struct broker_port *broker = s->chat->ports.broker;
+    char id[REQUEST_NUMBER_SIZE];
     struct buf payload = {0};
     struct question *q;
 
     if (chat_may(s, &a->room, OPERATION_READ, e) != 0 || put_mark(&payload, a->object, e) != 0)
         return -1;
     q = mem_alloc(sizeof *q);
-    question_open(q, s, &a->event->ack, a->data, a->pattern);
-    broker->mark(
-        broker, false,
-        &(struct broker_send){
-            .user = s->person->name, .room = a->room, .payload = payload.data, .payload_size = payload.size},
-        on_marked, q);
+    question_open(q, s, a);
+    request_number_format(a->request, id);
+    broker->mark(broker, false,
+                 &(struct broker_send){.user = s->person->name,
+                                       .room = a->room,
+                                       .payload = payload.data,
+                                       .payload_size = payload.size,
+                                       .request_id = id},
+                 on_marked, q);
     buf_finish(&payload);
     return 0;
 }
@@ -312,7 +337,7 @@ void chat_on_event(void *self, struct socket *socket, const struct event *event)
 {
     struct chat *chat = self;
     struct chat_socket *s = socket_holder(socket);
-    struct asked a = {.event = event};
+    struct asked a = {.event = event, .request = request_ids_take(&chat->requests)};
     struct buf copy = {0};
     struct error e = {0};
     struct json *tree = NULL;
@@ -327,9 +352,11 @@ void chat_on_event(void *self, struct socket *socket, const struct event *event)
         a.object = tree = parse_args(event->args, &a.data, &copy, &e);
         result = tree == NULL ? -1 : dispatch(s, &a, &e);
     }
-    if (result != 0)
+    if (result != 0) {
+        answer_log(s->person->name, event->name, a.request, e.word);
         answer_error(s->socket, &event->ack, event->name, tree != NULL ? a.data : (struct slice){NULL, 0},
                      &e);
+    }
     json_destroy(&tree);
     buf_finish(&copy);
 }

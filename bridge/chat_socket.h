@@ -12,9 +12,20 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/request_id.h"
 #include "core/token.h"
 
 struct join;
+
+/* One event as its handler gets it. */
+struct asked {
+    const struct event *event;
+    const char *pattern; /* its name, a constant */
+    struct slice data;   /* the first argument */
+    const struct json *object;
+    struct uuid room; /* chatRoomId */
+    struct request_number request;
+};
 
 /* An event that waits for its answer from elsewhere. */
 struct question {
@@ -23,6 +34,7 @@ struct question {
     struct ack_id ack;
     struct buf data; /* what was asked, kept to be named in `exception`: only when there is no ack */
     const char *pattern;
+    struct request_number request;
 };
 
 struct chat_socket {
@@ -47,7 +59,8 @@ struct chat {
     struct deadlines *deadlines;
     struct chat_stats stats;
     struct recent *recent;
-    struct lookup *lookups; /* chat_live.c: receipts whose message is asked for */
+    struct request_ids requests; /* an id for each event */
+    struct lookup *lookups;      /* chat_live.c: receipts whose message is asked for */
     size_t lookup_count;
     uint32_t announcements; /* of presence, so far */
 };
@@ -76,21 +89,21 @@ void chat_forget_lookups(struct chat *chat); /* answers still to come go nowhere
 void chat_on_event(void *chat, struct socket *socket, const struct event *event);
 
 /* Answers {"status":"ok"} and `more` (JSON members with a comma before them; may be empty). */
-void chat_answer(struct chat_socket *s, const struct ack_id *ack, struct slice more);
-/* Puts it on the socket's list. `pattern` is a constant. */
-void question_open(struct question *q, struct chat_socket *s, const struct ack_id *ack, struct slice data,
-                   const char *pattern);
+void chat_answer(struct chat_socket *s, const struct asked *a, struct slice more);
+/* Puts it on the socket's list. */
+void question_open(struct question *q, struct chat_socket *s, const struct asked *a);
 /* Takes it off, frees what it keeps (not itself). */
 void question_close(struct question *q);
-void question_fail(const struct question *q, const struct error *why); /* nothing when the socket is gone */
+/* Nothing when the socket is gone. */
+void question_fail(const struct question *q, const struct error *why);
+void question_answer(const struct question *q, struct slice more);
 
 /* Is it allowed in the room by the mirror? 0 and *type_out, or -1 with NOT_FOUND or DENIED. */
 int chat_may(const struct chat_socket *s, const struct uuid *room, int operation, struct error *e);
 
 /* ---- join.c ---- */
 
-void join_begin(struct chat_socket *s, const struct ack_id *ack, struct slice data, const struct uuid *room,
-                const char *pattern, int64_t after, bool catches_up);
+void join_begin(struct chat_socket *s, const struct asked *a, int64_t after, bool catches_up);
 /* True when the socket is catching up in the room: the frame is kept for it. */
 bool join_keeps(struct chat_socket *s, const struct uuid *room, int64_t seq, struct shared *frame);
 /* The room now passes messages. */

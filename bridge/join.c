@@ -161,7 +161,7 @@ static void answer_join(struct join *j, const struct db_answer *answer)
         given = put_missed(&more, answer, room_passed(room));
     else
         buf_put_text(&more, ",\"missed\":[],\"hasMore\":false");
-    chat_answer(s, &j->question.ack, (struct slice){more.data, more.size});
+    question_answer(&j->question, (struct slice){more.data, more.size});
     buf_finish(&more);
     send_kept(j, given);
     join_end(j);
@@ -244,8 +244,7 @@ static void on_timeout(void *context)
     join_fail(j, &e);
 }
 
-void join_begin(struct chat_socket *s, const struct ack_id *ack, struct slice data, const struct uuid *room,
-                const char *pattern, int64_t after, bool catches_up)
+void join_begin(struct chat_socket *s, const struct asked *a, int64_t after, bool catches_up)
 {
     struct clock_port *clock = s->chat->ports.clock;
     struct join *j = mem_zalloc(1, sizeof *j);
@@ -254,8 +253,8 @@ void join_begin(struct chat_socket *s, const struct ack_id *ack, struct slice da
 
     for (struct join *other = s->joins; other != NULL; other = other->next)
         count++;
-    question_open(&j->question, s, ack, data, pattern);
-    j->room = *room;
+    question_open(&j->question, s, a);
+    j->room = a->room;
     j->after = after;
     j->catches_up = j->keeps = catches_up;
     j->next = s->joins;

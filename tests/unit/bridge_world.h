@@ -8,6 +8,7 @@
 
 #include "bridge/bridge.h"
 #include "core/config.h"
+#include "core/log.h"
 #include "core/members.h"
 #include "core/queries.h"
 #include "core/token.h"
@@ -32,7 +33,7 @@ struct query {
 };
 
 struct send {
-    char *user, *payload;
+    char *user, *payload, *request_id;
     struct uuid room;
     broker_answer_fn done;
     void *context;
@@ -154,8 +155,12 @@ static inline void on_send(struct broker_port *port, const struct broker_send *s
                            void *context)
 {
     (void)port;
-    the_world->sends[the_world->send_count++] = (struct send){
-        mem_strdup(send->user), mem_dup(send->payload, send->payload_size), send->room, done, context};
+    the_world->sends[the_world->send_count++] = (struct send){mem_strdup(send->user),
+                                                              mem_dup(send->payload, send->payload_size),
+                                                              mem_strdup(send->request_id),
+                                                              send->room,
+                                                              done,
+                                                              context};
 }
 
 static inline void answer_send(struct world *w, const struct broker_answer *a)
@@ -167,6 +172,7 @@ static inline void answer_send(struct world *w, const struct broker_answer *a)
     s.done(s.context, a);
     free(s.user);
     free(s.payload);
+    free(s.request_id);
 }
 
 static inline void on_watch(struct broker_port *port, const struct uuid *room)

@@ -276,14 +276,90 @@ static void test_gone_before_answer(void **state)
     assert_int_equal(w->query_count, 0);
 }
 
+/* ---- The log. ---- */
+
+static char line[LOG_LINE_MAX + 1];
+static int lines;
+
+static void on_line(enum log_level level, const char *text)
+{
+    (void)level;
+    memcpy(line, text, strlen(text) + 1);
+    lines++;
+}
+
+static void assert_line(int count, const char *start, const char *request_id)
+{
+    assert_int_equal(lines, count);
+    assert_memory_equal(line, start, strlen(start));
+    if (request_id != NULL)
+        assert_string_equal(line + strlen(start), request_id);
+}
+
+/* Each event has an id of its own; it goes with what is sent, and stands in the one line of its answer. */
+static void test_answers_are_logged(void **state)
+{
+    struct world *w = *state;
+    struct broker_answer ok = {.stored = true, .seq = 1, .message = "{}", .message_size = 2};
+    struct broker_answer no = {.stored = false};
+    struct fake_stream *a;
+    char *ids[2];
+
+    error_set(&no.error, ERROR_CONFLICT, "conflict", "Another body.");
+    member(w, 1, "alice", MEMBER_OWNER);
+    a = join_user(w, "alice", "0");
+    log_init(on_line, LOG_LEVEL_DEBUG);
+    lines = 0;
+    fake_say_text(a, "42/chat,7[\"send_message\",{\"chatRoomId\":\"" ROOM_TEXT(1) "\"}]");
+    fake_say_text(a, "42/chat,[\"mark_as_read\",{\"chatRoomId\":\"" ROOM_TEXT(1) "\",\"seq\":1}]");
+    assert_int_equal(lines, 0);
+    for (int i = 0; i < 2; i++)
+        ids[i] = mem_strdup(w->sends[i].request_id);
+    assert_string_not_equal(ids[0], ids[1]);
+    answer_send(w, &ok);
+    assert_line(
+        1,
+        "level=debug room=bridge msg=\"answered\" event=send_message user=alice outcome=ok request=", ids[0]);
+    answer_send(w, &no);
+    assert_line(2,
+                "level=debug room=bridge msg=\"answered\" event=mark_as_read user=alice outcome=conflict "
+                "request=",
+                ids[1]);
+    fake_say_text(a, "42/chat,[\"no thing\",{}]");
+    assert_line(3,
+                "level=debug room=bridge msg=\"answered\" event=\"no thing\" user=alice "
+                "outcome=unknown_event request=",
+                NULL);
+    fake_say_text(a, "42/chat,[\"typing_start\",{\"chatRoomId\":\"" ROOM_TEXT(1) "\"}]");
+    assert_line(4, "level=debug room=bridge msg=\"answered\" event=typing_start user=alice outcome=ok ",
+                NULL);
+    fake_say_text(a, "42/chat,9[\"join_chat\",{\"chatRoomId\":\"" ROOM_TEXT(1) "\"}]");
+    answer_room(w, "0");
+    assert_line(5, "level=debug room=bridge msg=\"answered\" event=join_chat user=alice outcome=ok ", NULL);
+    log_init(on_line, LOG_LEVEL_INFO);
+    fake_say_text(a, "42/chat,[\"nothing\",{}]");
+    assert_int_equal(lines, 5);
+    log_init(NULL, LOG_LEVEL_INFO);
+    for (int i = 0; i < 2; i++)
+        free(ids[i]);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(test_refused),           TEST(test_waits_for_rooms), TEST(test_waits_a_second),
-        TEST(test_token_ends),        TEST(test_connections_max), TEST(test_session_rules),
-        TEST(test_members_change),    TEST(test_members_reset),   TEST(test_send),
-        TEST(test_send_refused),      TEST(test_bad_events),      TEST(test_rate),
-        TEST(test_gone_before_answer)};
+    const struct CMUnitTest tests[] = {TEST(test_refused),
+                                       TEST(test_waits_for_rooms),
+                                       TEST(test_waits_a_second),
+                                       TEST(test_token_ends),
+                                       TEST(test_connections_max),
+                                       TEST(test_session_rules),
+                                       TEST(test_members_change),
+                                       TEST(test_members_reset),
+                                       TEST(test_send),
+                                       TEST(test_send_refused),
+                                       TEST(test_bad_events),
+                                       TEST(test_rate),
+                                       TEST(test_gone_before_answer),
+                                       TEST(test_answers_are_logged)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
