@@ -30,14 +30,16 @@ struct acl_refusal acl_refusal(const struct plugin *p, enum rule rule)
 }
 
 void acl_log(struct plugin *p, const char *user, const char *client_id, const char *what, const char *topic,
-             const char *rule)
+             const char *rule, const struct trace *trace)
 {
+    char made[REQUEST_NUMBER_SIZE];
     unsigned held;
     bool reading = strcmp(what, "read") == 0;
     struct log_limit *limit = reading ? &p->unread_lines : &p->refused_lines;
     if (log_limit_pass(limit, reading ? UNREAD_LINES_PER_S : REFUSED_LINES_PER_S, p->now_ns, &held))
-        log_warn("acl", "refused %s user=%s client=%s topic=%.200s rule=%s held=%u", what,
-                 user == NULL ? "" : user, client_id == NULL ? "" : client_id, topic, rule, held);
+        log_warn("acl", "refused %s user=%s client=%s topic=%.200s rule=%s request=%s held=%u", what,
+                 user == NULL ? "" : user, client_id == NULL ? "" : client_id, topic, rule,
+                 trace != NULL ? trace_id(trace, made) : "-", held);
 }
 
 static const char *access_name(enum access access)
@@ -60,7 +62,7 @@ static int check_foreign(struct plugin *p, const struct mosquitto_evt_acl_check 
     if (topic->kind == TOPIC_OUTSIDE)
         return outside(p, event->topic);
     acl_log(p, mosquitto_client_username(event->client), mosquitto_client_id(event->client),
-            access_name(access), event->topic, "no_token");
+            access_name(access), event->topic, "no_token", NULL);
     return BROKER_DENIED;
 }
 
@@ -79,10 +81,15 @@ static int deny(struct plugin *p, const struct mosquitto_evt_acl_check *event, e
 {
     if (access == ACCESS_SUBSCRIBE && p->stale)
         client->unheard = true;
-    acl_log(p, client->person->user, client->id, access_name(access), event->topic, rule_name(rule));
-    if (access == ACCESS_WRITE && client->connected && client->role != ROLE_SERVICE) {
+    bool writes = access == ACCESS_WRITE;
+    struct trace trace = {"", {0}};
+    if (writes)
+        trace.number = request_ids_take(&p->requests);
+    acl_log(p, client->person->user, client->id, access_name(access), event->topic, rule_name(rule),
+            writes ? &trace : NULL);
+    if (writes && client->connected && client->role != ROLE_SERVICE) {
         struct acl_refusal refusal = acl_refusal(p, rule);
-        ingress_refuse(p, client, topic, event->payload, event->payloadlen, &refusal);
+        ingress_refuse_told(p, client, topic, event->payload, event->payloadlen, &refusal, trace.number);
     }
     return BROKER_DENIED;
 }

@@ -19,8 +19,8 @@ struct acl_refusal {
 };
 struct acl_refusal acl_refusal(const struct plugin *p, enum rule rule);
 
-/* Logs a refusal with who, what and rule, so many a second. */
+/* Logs a refusal with who, what and rule, so many a second. `trace`: of a publish; NULL: it is none. */
 void acl_log(struct plugin *p, const char *user, const char *client_id, const char *what, const char *topic,
-             const char *rule);
+             const char *rule, const struct trace *trace);
 
 #endif

@@ -20,6 +20,10 @@ static void refuse(struct plugin *p, const char *user, const char *request_id, i
                    const char *text, const char *hint)
 {
     char reply[REPLY_MAX];
+    struct trace trace = {.id = request_id};
+    trace_rejected(
+        &p->rejected_lines, p->now_ns,
+        &(struct rejection){.user = user, .what = "api", .code = word, .why = text, .trace = &trace});
     int size =
         snprintf(reply, sizeof reply,
                  "{\"status\":%d,\"body\":{\"statusCode\":%d,\"error\":\"%s\",\"code\":\"%s\","

@@ -3,6 +3,7 @@
 #include "plugin/inbox.h"
 #include "plugin/item.h"
 #include "plugin/live.h"
+#include "plugin/logs.h"
 #include "plugin/membership.h"
 
 #include <string.h>
@@ -106,12 +107,14 @@ static void send_result(struct plugin *p, struct result *result)
     switch (result->kind) {
     case RESULT_STORED:
         send_message(p, result);
+        trace_published(result);
         break;
     case RESULT_REPLAYED:
         send_answer(p, WIRE_STORED, result);
         break;
     case RESULT_REJECTED:
         send_answer(p, WIRE_REJECTED, result);
+        trace_rejected_result(&p->rejected_lines, p->now_ns, result);
         break;
     case RESULT_RECEIPT:
         send_receipt(p, result);
@@ -183,6 +186,7 @@ void fanout_drain(struct plugin *p)
     struct result *result;
     size_t done = 0;
     take_results(p);
+    logs_drain(); /* what the writer says of them comes before what is said here */
     size_t left = p->unsent_count / 2;
     while ((done < TURN_DELIVERIES || p->unsent_count > left) && (result = pop_result(p)) != NULL) {
         done += deliveries(p, result);

@@ -49,19 +49,50 @@ static void item_refuse(struct plugin *p, struct item *item, const struct acl_re
     writer_refuse(p->writer, item);
 }
 
-void ingress_refuse(struct plugin *p, const struct client *client, const struct topic *topic,
-                    const void *payload, size_t size, const struct acl_refusal *refusal)
+static enum item_kind kind_of(const struct topic *topic)
+{
+    return topic->kind == TOPIC_ROOM_SEND        ? ITEM_SEND
+           : topic->kind == TOPIC_ROOM_READ      ? ITEM_READ
+           : topic->kind == TOPIC_ROOM_DELIVERED ? ITEM_DELIVERED
+                                                 : ITEM_OTHER;
+}
+
+/* The item of a publish that comes to be refused; NULL when its sender is refused too often to be answered.
+ */
+static struct item *make_refused(struct plugin *p, const struct client *client, const struct topic *topic,
+                                 const void *payload, size_t size, struct request_number number)
 {
     if (size > (size_t)p->config->payload_bytes_max * REFUSED_PAYLOAD_FACTOR ||
         topic->kind == TOPIC_USER_TOKEN)
         size = 0;
     const struct person *person = client->person;
-    if (refusal != &too_fast && !within_rate(p, person->user, person->size))
-        return;
+    if (!within_rate(p, person->user, person->size))
+        return NULL;
     struct item *item = item_make(person->user, person->size, "", 0, payload, size);
-    if (topic->kind == TOPIC_ROOM_READ || topic->kind == TOPIC_ROOM_DELIVERED)
-        item->kind = ITEM_READ; /* counted among the receipts */
+    item->kind = kind_of(topic);
+    if (item->kind != ITEM_OTHER || topic->kind == TOPIC_ROOM_TYPING)
+        item->room = topic->id;
+    item->trace.number = number;
+    return item;
+}
+
+void ingress_refuse_told(struct plugin *p, const struct client *client, const struct topic *topic,
+                         const void *payload, size_t size, const struct acl_refusal *refusal,
+                         struct request_number number)
+{
+    struct item *item = make_refused(p, client, topic, payload, size, number);
+    if (item == NULL)
+        return;
+    item->told = true;
     item_refuse(p, item, refusal);
+}
+
+static void refuse_large(struct plugin *p, const struct client *client, const struct topic *topic,
+                         const void *payload, size_t size)
+{
+    struct item *item = make_refused(p, client, topic, payload, size, request_ids_take(&p->requests));
+    if (item != NULL)
+        item_refuse(p, item, &too_large);
 }
 
 /* The user that speaks: the topic's last level, which access has compared with the client (or the service
@@ -72,11 +103,12 @@ static void on_send(struct plugin *p, const struct client *client, const struct 
     const struct topic_part *user = &topic->speaker;
     size_t size = event->payloadlen;
     if (size > (size_t)p->config->payload_bytes_max) {
-        ingress_refuse(p, client, topic, event->payload, size, &too_large);
+        refuse_large(p, client, topic, event->payload, size);
         return;
     }
     struct item *item = item_make(user->text, user->size, "", 0, event->payload, size);
     item->room = topic->id;
+    item->trace.number = request_ids_take(&p->requests);
     item->arrived_ns = clock_mono_ns();
     if (!within_rate(p, user->text, user->size))
         item_refuse(p, item, &too_fast);
@@ -89,12 +121,13 @@ static void on_mark(struct plugin *p, const struct client *client, const struct 
 {
     const struct topic_part *user = &topic->speaker;
     if (event->payloadlen > RECEIPT_BYTES_MAX) {
-        ingress_refuse(p, client, topic, NULL, 0, &too_large);
+        refuse_large(p, client, topic, NULL, 0);
         return;
     }
     struct item *item = item_make(user->text, user->size, "", 0, event->payload, event->payloadlen);
-    item->kind = topic->kind == TOPIC_ROOM_READ ? ITEM_READ : ITEM_DELIVERED;
+    item->kind = kind_of(topic);
     item->room = topic->id;
+    item->trace.number = request_ids_take(&p->requests);
     item->arrived_ns = clock_mono_ns();
     if (!within_marks(p, user->text, user->size))
         item_refuse(p, item, &too_fast);
@@ -108,7 +141,7 @@ static int on_typing(struct plugin *p, const struct client *client, const struct
 {
     event->retain = false;
     if (event->payloadlen > TYPING_BYTES_MAX) {
-        ingress_refuse(p, client, topic, NULL, 0, &too_large);
+        refuse_large(p, client, topic, NULL, 0);
         return BROKER_DENIED;
     }
     if (!live_typing(p, topic, event->payload, event->payloadlen))
@@ -118,18 +151,60 @@ static int on_typing(struct plugin *p, const struct client *client, const struct
 
 /* Packets of the service. */
 
-static void node_reject(struct plugin *p, struct node *node, enum item_kind kind, uint64_t request,
+static enum item_kind said_kind(const struct wire_record *said)
+{
+    return said->type == WIRE_SEND ? ITEM_SEND : said->type == WIRE_READ ? ITEM_READ : ITEM_DELIVERED;
+}
+
+static void node_reject(struct plugin *p, struct node *node, const struct wire_record *said,
                         const struct acl_refusal *refusal)
 {
     struct wire_record record = {.type = WIRE_REJECTED,
-                                 .request = request,
+                                 .request = said->request,
                                  .error_code = (unsigned)refusal->code,
                                  .word = refusal->word,
                                  .word_size = strlen(refusal->word),
                                  .payload = refusal->text,
                                  .payload_size = strlen(refusal->text)};
-    tally_rejected(&p->tally, kind, refusal->word);
+    tally_rejected(&p->tally, said_kind(said), refusal->word);
     nodes_put(&p->nodes, node, &record);
+}
+
+/* The trace of a record, whose id is copied to `id`. */
+static struct trace said_trace(const struct wire_record *said, char id[WIRE_REQUEST_ID_MAX + 1])
+{
+    size_t size = said->request_id_size;
+    if (size > WIRE_REQUEST_ID_MAX)
+        size = WIRE_REQUEST_ID_MAX;
+    if (size > 0)
+        memcpy(id, said->request_id, size);
+    id[size] = '\0';
+    return (struct trace){.id = id};
+}
+
+static void node_refuse(struct plugin *p, struct node *node, const char *user, const struct wire_record *said,
+                        const struct acl_refusal *refusal)
+{
+    char id[WIRE_REQUEST_ID_MAX + 1];
+    struct trace trace = said_trace(said, id);
+    trace_rejected(&p->rejected_lines, p->now_ns,
+                   &(struct rejection){.user = user,
+                                       .what = item_kind_name(said_kind(said)),
+                                       .room = &said->room,
+                                       .code = refusal->word,
+                                       .why = refusal->text,
+                                       .trace = &trace});
+    node_reject(p, node, said, refusal);
+}
+
+static void node_deny(struct plugin *p, struct node *node, const char *user, const struct wire_record *said,
+                      enum rule rule)
+{
+    char id[WIRE_REQUEST_ID_MAX + 1];
+    struct trace trace = said_trace(said, id);
+    struct acl_refusal refusal = acl_refusal(p, rule);
+    acl_log(p, user, node->name, said->type == WIRE_SEND ? "send" : "receipt", "", rule_name(rule), &trace);
+    node_reject(p, node, said, &refusal);
 }
 
 /* The rule for the same publish by the user itself. */
@@ -150,33 +225,27 @@ static void on_node_say(struct plugin *p, struct node *node, const struct wire_r
 {
     char user[USER_ID_MAX + 1];
     bool sends = record->type == WIRE_SEND;
-    enum item_kind kind = sends ? ITEM_SEND : record->type == WIRE_READ ? ITEM_READ : ITEM_DELIVERED;
     if (!user_id_valid(record->user, record->user_size)) {
-        log_warn("ingress", "node %s speaks for a malformed user", node->name);
-        node_reject(p, node, kind, record->request, &not_served);
+        log_warn("ingress", "node %s speaks for a malformed user request=%.*s", node->name,
+                 (int)record->request_id_size, record->request_id != NULL ? record->request_id : "");
+        node_reject(p, node, record, &not_served);
         return;
     }
     memcpy(user, record->user, record->user_size);
     user[record->user_size] = '\0';
     struct verdict verdict = may_send(p, record, user);
     if (!verdict.allowed) {
-        struct acl_refusal refusal = acl_refusal(p, verdict.rule);
-        acl_log(p, user, node->name, sends ? "send" : "receipt", "", rule_name(verdict.rule));
-        node_reject(p, node, kind, record->request, &refusal);
+        node_deny(p, node, user, record, verdict.rule);
     } else if (record->payload_size > (sends ? (size_t)p->config->payload_bytes_max : RECEIPT_BYTES_MAX)) {
-        node_reject(p, node, kind, record->request, &too_large);
+        node_refuse(p, node, user, record, &too_large);
     } else if (sends ? !within_rate(p, user, record->user_size) : !within_marks(p, user, record->user_size)) {
-        node_reject(p, node, kind, record->request, &too_fast);
+        node_refuse(p, node, user, record, &too_fast);
     } else {
-        struct item *item = item_make(user, record->user_size, record->fallback_id, record->fallback_id_size,
-                                      record->payload, record->payload_size);
-        item->kind = kind;
-        item->room = record->room;
+        struct item *item = item_make_said(record);
         item->arrived_ns = clock_mono_ns();
         item->link = node->link;
-        item->request = record->request;
         if (!writer_submit(p->writer, item)) {
-            node_reject(p, node, kind, record->request, &busy);
+            node_refuse(p, node, user, record, &busy);
             item_destroy(&item);
         }
     }

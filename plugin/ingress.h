@@ -14,8 +14,9 @@
 int ingress_message(struct plugin *p, struct mosquitto_evt_message *event);
 
 /* Answers a publish that is refused on the sender's acks topic, with its clientMessageId when the payload has
- * one (which the writer's thread finds out). */
-void ingress_refuse(struct plugin *p, const struct client *client, const struct topic *topic,
-                    const void *payload, size_t size, const struct acl_refusal *refusal);
+ * one (which the writer's thread finds out). The log has its line already, under that number. */
+void ingress_refuse_told(struct plugin *p, const struct client *client, const struct topic *topic,
+                         const void *payload, size_t size, const struct acl_refusal *refusal,
+                         struct request_number number);
 
 #endif

@@ -14,10 +14,20 @@ static const char *tail_put(char **at, const void *bytes, size_t size)
     return copy;
 }
 
-struct item *item_make(const char *user, size_t user_size, const char *fallback_id, size_t fallback_id_size,
-                       const void *payload, size_t payload_size)
+const char *item_kind_name(enum item_kind kind)
 {
-    size_t size = sizeof(struct item) + user_size + fallback_id_size + payload_size + 3;
+    return kind == ITEM_SEND        ? "send"
+           : kind == ITEM_READ      ? "read"
+           : kind == ITEM_DELIVERED ? "delivered"
+           : kind == ITEM_PRESENCE  ? "presence"
+                                    : "publish";
+}
+
+static struct item *make(const char *user, size_t user_size, const char *fallback_id, size_t fallback_id_size,
+                         const void *payload, size_t payload_size, const char *request_id,
+                         size_t request_id_size)
+{
+    size_t size = sizeof(struct item) + user_size + fallback_id_size + payload_size + request_id_size + 4;
     struct item *item = mem_alloc(size);
     memset(item, 0, sizeof *item);
     char *at = item->tail;
@@ -25,7 +35,25 @@ struct item *item_make(const char *user, size_t user_size, const char *fallback_
     item->fallback_id = tail_put(&at, fallback_id, fallback_id_size);
     item->payload = tail_put(&at, payload, payload_size);
     item->payload_size = payload_size;
+    item->trace.id = tail_put(&at, request_id, request_id_size);
     item->node.bytes = size;
+    return item;
+}
+
+struct item *item_make(const char *user, size_t user_size, const char *fallback_id, size_t fallback_id_size,
+                       const void *payload, size_t payload_size)
+{
+    return make(user, user_size, fallback_id, fallback_id_size, payload, payload_size, NULL, 0);
+}
+
+struct item *item_make_said(const struct wire_record *r)
+{
+    size_t id_size = r->request_id_size < WIRE_REQUEST_ID_MAX ? r->request_id_size : WIRE_REQUEST_ID_MAX;
+    struct item *item = make(r->user, r->user_size, r->fallback_id, r->fallback_id_size, r->payload,
+                             r->payload_size, r->request_id, id_size);
+    item->kind = r->type == WIRE_SEND ? ITEM_SEND : r->type == WIRE_READ ? ITEM_READ : ITEM_DELIVERED;
+    item->room = r->room;
+    item->request = r->request;
     return item;
 }
 
@@ -87,8 +115,8 @@ size_t item_gather_room(struct item **items, size_t count)
 struct result *result_make(enum result_kind kind, const struct item *item, const char *word,
                            const struct buf *body, const struct buf *ack)
 {
-    size_t user_size = strlen(item->user), word_size = strlen(word);
-    size_t size = sizeof(struct result) + user_size + word_size + body->size + ack->size + 4;
+    size_t user_size = strlen(item->user), word_size = strlen(word), id_size = strlen(item->trace.id);
+    size_t size = sizeof(struct result) + user_size + word_size + body->size + ack->size + id_size + 5;
     struct result *result = mem_alloc(size);
     memset(result, 0, sizeof *result);
     char *at = result->tail;
@@ -97,12 +125,15 @@ struct result *result_make(enum result_kind kind, const struct item *item, const
     result->link = item->link;
     result->request = item->request;
     result->room = item->room;
+    result->told = item->told;
     result->user = tail_put(&at, item->user, user_size);
     result->word = tail_put(&at, word, word_size);
     result->body = tail_put(&at, body->data, body->size);
     result->body_size = body->size;
     result->ack = tail_put(&at, ack->data, ack->size);
     result->ack_size = ack->size;
+    result->trace.id = tail_put(&at, item->trace.id, id_size);
+    result->trace.number = item->trace.number;
     result->node.bytes = size;
     return result;
 }

@@ -9,7 +9,9 @@
 
 #include "core/memberlog.h"
 #include "core/message.h"
+#include "core/wire.h"
 #include "plugin/queue.h"
+#include "plugin/trace.h"
 
 #define LINK_NONE 0 /* the sender is an MQTT client, answered on its acks topic */
 
@@ -17,8 +19,11 @@ enum item_kind {
     ITEM_SEND,
     ITEM_READ,
     ITEM_DELIVERED,
+    ITEM_OTHER,   /* another publish: comes only to be refused */
     ITEM_PRESENCE /* `request`: whether the user is online; `created_at_ms`: since when */
 };
+
+const char *item_kind_name(enum item_kind kind);
 
 struct item {
     struct queue_node node;
@@ -28,6 +33,8 @@ struct item {
      * `word` is set then, and so is `text`; both are static. */
     enum error_code code;
     const char *word, *text;
+    bool told; /* the log has a line of its refusal already */
+    struct trace trace;
     struct uuid room;
     uint32_t link; /* the parlord that sent it (nodes.h), or LINK_NONE */
     uint64_t request;
@@ -43,9 +50,11 @@ struct item {
     char tail[];
 };
 
-/* A new item with copies of user, fallback id and payload. */
+/* A new item with copies of user, fallback id and payload; its trace is a number, to be set. */
 struct item *item_make(const char *user, size_t user_size, const char *fallback_id, size_t fallback_id_size,
                        const void *payload, size_t payload_size);
+/* What a parlord says for a user, by a SEND, READ or DELIVERED, with copies of the record's texts. */
+struct item *item_make_said(const struct wire_record *record);
 void item_destroy(struct item **item);
 
 /* Items of one owner, oldest first; zeroed: empty. */
@@ -73,7 +82,9 @@ enum result_kind {
 struct result {
     struct queue_node node;
     enum result_kind kind;
-    enum item_kind item_kind; /* of the item that it answers */
+    enum item_kind item_kind; /* of the item that it answers; trace and told, too */
+    bool told;
+    struct trace trace;
     uint32_t link;
     uint64_t request;
     struct uuid room;

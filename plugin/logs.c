@@ -35,7 +35,7 @@ static void on_line(enum log_level level, const char *text)
         return;
     }
     pthread_mutex_lock(&lock);
-    if (count == LOGS_WAITING_MAX) {
+    if (count >= (level == LOG_LEVEL_DEBUG ? LOGS_DEBUG_MAX : LOGS_WAITING_MAX)) {
         dropped++;
     } else {
         struct line *line = &waiting[(first + count++) % LOGS_WAITING_MAX];

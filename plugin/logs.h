@@ -10,7 +10,8 @@
 
 #include "core/log.h"
 
-#define LOGS_WAITING_MAX 256
+#define LOGS_WAITING_MAX 1024
+#define LOGS_DEBUG_MAX   896 /* so many that wait leave no room for one of level debug */
 
 /* Lines go to the broker's log from now on; the caller's thread is the broker's. */
 void logs_start(enum log_level level);

@@ -87,7 +87,7 @@ static void judge_credit(struct plugin *p, const struct credit *credit)
     struct verdict verdict = access_topic(&who, ACCESS_SUBSCRIBE, &filter, &grounds);
     if (verdict.allowed)
         return;
-    acl_log(p, client->person->user, client->id, "subscribe", credit->filter, rule_name(verdict.rule));
+    acl_log(p, client->person->user, client->id, "subscribe", credit->filter, rule_name(verdict.rule), NULL);
     mosquitto_kick_client_by_clientid(credit->client_id, false);
 }
 

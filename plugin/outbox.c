@@ -1,6 +1,7 @@
 #include "plugin/outbox.h"
 
 #include "plugin/inbox.h"
+#include "plugin/trace.h"
 
 #include <string.h>
 
@@ -34,6 +35,7 @@ static void publish(void *context, const struct memberlog_event *event)
     if (event->messages && event->user[0] == '\0')
         inbox_publish(p, &event->room, event->payload, event->payload_size);
     put_record(p, event);
+    trace_event(event);
 }
 
 void outbox_publish(struct plugin *p, const struct memberlog_batch *batch)

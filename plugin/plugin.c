@@ -151,7 +151,6 @@ static int on_tick(int event, void *data, void *context)
     wake_ticked(p->wake);
     p->now_ns = clock_mono_ns();
     p->reloading = false;
-    logs_drain();
     live_tick(p);
     writer_wake(p->writer);
     fanout_drain(p);
@@ -200,6 +199,7 @@ static void on_written(void *context)
 static void make_parts(struct plugin *p)
 {
     random_bytes(&p->boot, sizeof p->boot);
+    request_ids_init(&p->requests);
     p->members = members_create();
     p->clients = clients_create(CLIENTS_OFFLINE_MAX);
     p->inboxes = inboxes_create();

@@ -62,7 +62,8 @@ struct plugin {
     int64_t told_version, told_ns;
     bool told_up;
 
-    struct log_limit refused_lines, unread_lines, auth_lines;
+    struct log_limit refused_lines, unread_lines, auth_lines, rejected_lines;
+    struct request_ids requests; /* of what clients publish */
     struct stalls stalls;
     int64_t stalls_ns; /* when they were last logged */
     struct tally tally;

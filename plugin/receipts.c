@@ -276,7 +276,7 @@ static int store_rows(struct receipts *r, struct store *store, struct row **rows
         return first != 0 ? first : second;
     }
     if (poison) {
-        log_warn("receipts", "the server refused a mark of %s: %s", rows[0]->mark.user, e->text);
+        trace_refused("receipts", "mark", rows[0]->items.first, e->text);
         error_set(e, ERROR_INVALID, "invalid_receipt", "the database refused this receipt");
         row_refuse(r, rows[0], e);
         return 0;

@@ -5,7 +5,8 @@
 
 void tally_rejected(struct tally *t, enum item_kind kind, const char *word)
 {
-    metric_add_word(kind == ITEM_SEND ? &t->rejected : &t->receipts_rejected, word);
+    bool mark = kind == ITEM_READ || kind == ITEM_DELIVERED;
+    metric_add_word(mark ? &t->receipts_rejected : &t->rejected, word);
 }
 
 void tally_result(struct tally *t, const struct result *result)

@@ -235,6 +235,7 @@ static void deliver(struct writer *w, struct item *item, const struct store_item
         return;
     }
     bool replayed = row->outcome == STORE_REPLAYED;
+    trace_stored(item, row->message.seq, replayed);
     buf_clear(&w->body);
     buf_clear(&w->ack);
     message_print(&w->body, &row->message);
@@ -293,7 +294,7 @@ static void store_halves(struct writer *w, struct item **items, size_t count, co
         return;
     }
     struct error why;
-    log_warn("writer", "the server refused a message of %s: %s", items[0]->user, e->text);
+    trace_refused("writer", "message", items[0], e->text);
     error_set(&why, ERROR_INVALID, "invalid_message", "the database refused this message");
     writer_reject(w, items[0], &why);
 }

@@ -21,6 +21,7 @@ static void on_refused(void *self, struct item *item, const struct error *why)
 static void on_marked(void *self, struct item *item, const struct store_mark *mark, const struct buf *json)
 {
     struct writer *w = self;
+    trace_marked(item, mark->read_seq, mark->delivered_seq);
     if (item->link != LINK_NONE) {
         buf_clear(&w->ack);
         struct result *result = result_make(RESULT_MARKED, item, "", json, &w->ack);
