@@ -40,7 +40,10 @@ stack_install() {
 
 stack_configure() {
     stack_fill "$CHECKOUT/deploy/parlor.conf.in" | settings_write "$CONF/parlor.conf"
-    stack_fill "$CHECKOUT/deploy/mosquitto.conf.in" | settings_write "$CONF/mosquitto.conf"
+    {
+        stack_fill "$CHECKOUT/deploy/mosquitto.conf.in"
+        [ "${PARLOR_LOG_LEVEL:-}" != debug ] || echo 'log_type debug'
+    } | settings_write "$CONF/mosquitto.conf"
     printf '%s' "${PARLOR_DATABASE_URL:-$(stack_database_url)}" | settings_write "$SECRETS/database_url"
 }
 
