@@ -1,10 +1,11 @@
 // Many idle Socket.IO connections on /chat for a while: are they all still there at the end, and what do they cost?
 //
-//   node bench/idle.mjs --sockets 20000 --secs 600 --data FOLDER
+//   node bench/idle.mjs --sockets 20000 --secs 600 --data FOLDER [--first N] [--parlord PIDFILE]
 //
 // `bench/run idle` starts a stack and calls it. Settings of the stack by environment, as `./dev env` prints them,
 // and PARLOR_JWT_SECRET to sign tokens with; --data is its PARLOR_DATA, for the process ids. Each socket is of a
-// user of its own, in a room of 1000; raw WebSockets, for the official client would weigh more than what is measured.
+// user of its own (--first: its number), in a room of 1000; raw WebSockets, for the official client would weigh more than
+// what is measured.
 // At the end one message goes to each room, and every socket must get it.
 import { createHmac, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -12,10 +13,17 @@ import { connect } from 'node:net';
 import { parseArgs } from 'node:util';
 
 const { values } = parseArgs({
-    options: { sockets: { type: 'string', default: '20000' }, secs: { type: 'string', default: '600' }, data: { type: 'string' } },
+    options: {
+        sockets: { type: 'string', default: '20000' },
+        secs: { type: 'string', default: '600' },
+        first: { type: 'string', default: '0' },
+        data: { type: 'string' },
+        parlord: { type: 'string' },
+    },
 });
 const SOCKETS = Number(values.sockets);
 const SECS = Number(values.secs);
+const FIRST = Number(values.first);
 if (!(SOCKETS >= 1 && SOCKETS <= 200_000 && SECS >= 1 && SECS <= 7200)) throw new Error('1 to 200000 sockets, 1 to 7200 seconds');
 const ROOM_SIZE = 1000;
 const CONNECTING_MAX = 200; // at once
@@ -26,6 +34,7 @@ const { PARLOR_URL, PARLOR_JWT_SECRET, PARLOR_DATA = values.data } = process.env
 const { hostname, port } = new URL(PARLOR_URL);
 
 const base64 = (value) => Buffer.from(value).toString('base64url');
+const nameOf = (i) => `idle-${FIRST + i}`;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function token(user) {
@@ -53,7 +62,7 @@ function lose(reason) {
 // Resolves when /chat has accepted it; stays, answers pings and counts new_message.
 function open(i) {
     return new Promise((resolve, reject) => {
-        const user = `idle-${i}`;
+        const user = nameOf(i);
         const socket = connect({ host: hostname, port: Number(port), localAddress: `127.0.0.${1 + Math.floor(i / PORTS_AN_ADDRESS)}` });
         let rest = Buffer.alloc(0);
         let upgraded = false;
@@ -92,7 +101,7 @@ function open(i) {
     });
 }
 
-const pid = (name) => Number(readFileSync(`${PARLOR_DATA}/run/${name}.pid`, 'utf8'));
+const pid = (name) => Number(readFileSync((name === 'parlord' && values.parlord) || `${PARLOR_DATA}/run/${name}.pid`, 'utf8'));
 const processes = Object.fromEntries(['parlord', 'mosquitto'].map((name) => [name, pid(name)]));
 
 function cost(name) {
@@ -115,8 +124,8 @@ async function rest(method, path, user, body) {
 async function makeRooms() {
     const rooms = [];
     for (let first = 0; first < SOCKETS; first += ROOM_SIZE) {
-        const others = Array.from({ length: Math.min(ROOM_SIZE, SOCKETS - first) - 1 }, (_, i) => `idle-${first + 1 + i}`);
-        rooms.push((await rest('POST', '/chat/rooms', `idle-${first}`, { type: 'group', name: `idle ${first}`, participantIds: others })).id);
+        const others = Array.from({ length: Math.min(ROOM_SIZE, SOCKETS - first) - 1 }, (_, i) => nameOf(first + 1 + i));
+        rooms.push((await rest('POST', '/chat/rooms', nameOf(first), { type: 'group', name: nameOf(first), participantIds: others })).id);
     }
     return rooms;
 }
@@ -150,7 +159,7 @@ for (let at = 0; at < SECS;) {
     await pause(step * 1000);
     last = report((at += step));
 }
-for (const [i, room] of rooms.entries()) await rest('POST', `/chat/rooms/${room}/messages`, `idle-${i * ROOM_SIZE}`, { content: 'are you there' });
+for (const [i, room] of rooms.entries()) await rest('POST', `/chat/rooms/${room}/messages`, nameOf(i * ROOM_SIZE), { content: 'are you there' });
 for (let waited = 0; seen.messages < SOCKETS && waited < DELIVERY_MS; waited += 100) await pause(100);
 const kept = seen.lost === 0 && seen.messages === SOCKETS;
 console.log(`${kept ? 'all there' : 'NOT ALL THERE'}: lost ${seen.lost} ${JSON.stringify([...seen.reasons])}, one message to each room reached ${seen.messages} sockets`);
