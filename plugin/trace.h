@@ -4,8 +4,9 @@
  * What parlord sends for a user brings the id of the request or event that asked for it. What a client
  * publishes has a number of ours, which becomes a text only when a line is written.
  *
- * Flow:   ingress gives each item its trace -> writer -> result -> fanout; each of them writes its lines
- * here. Thread: any; a log_limit belongs to one. Owns:   nothing. */
+ * Flow:   ingress gives each item its trace -> writer -> result -> fanout; each writes its lines here.
+ * Thread: any; a log_limit belongs to one.
+ * Owns:   nothing. */
 #ifndef PARLOR_PLUGIN_TRACE_H
 #define PARLOR_PLUGIN_TRACE_H
 

@@ -1,5 +1,5 @@
 // The link between parlord and the broker fails while sockets send and listen: it is cut, it stalls, publishes on it are
-// dropped as by a full queue of the broker, or the broker is killed. Every sender's ack comes, says ok and names the one stored
+// dropped, a queue of the broker overflows, or the broker is killed. Every sender's ack comes, says ok and names the one stored
 // message; every listener sees each message once, in order and without a gap.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -10,6 +10,8 @@ import { Stack } from '../integration/lib/stack.mjs';
 
 const FAULTS = 3;
 const BETWEEN = 60; // messages stored between two of them, at least
+const FLOOD_AT_ONCE = 20;
+const FLOOD_TURNS_MAX = 500;
 
 // What stands between parlord and the broker.
 class Relay {
@@ -80,10 +82,24 @@ async function keepSending(door, room, state) {
     }
 }
 
+// Large messages by MQTT, so many at once, while it is asked for more; they are acked past the link.
+async function flood(door, room, state, more) {
+    for (let i = 0; await more(); i++) {
+        assert(i < FLOOD_TURNS_MAX, 'it overflows');
+        await Promise.all(Array.from({ length: FLOOD_AT_ONCE }, async (_, n) => {
+            const content = `${'x'.repeat(16_000)} ${i} ${n}`;
+            const { status, seq } = await door.send(room, { content, clientMessageId: randomUUID() });
+            assert.equal(status, 'stored');
+            state.acked.set(seq, content);
+        }));
+    }
+}
+
 // Runs `fault` a few times under load and looks at what everybody has seen.
-async function underLoad(fault) {
+async function underLoad(fault, { faults = FAULTS, parlor = {}, broker = [] } = {}) {
     const relay = await Relay.open();
-    const stack = await Stack.start({ parlor: { broker_port: relay.port, answer_timeout_ms: 20000, database_timeout_ms: 20000 }, parts: [] });
+    const settings = { broker_port: relay.port, answer_timeout_ms: 20000, database_timeout_ms: 20000, ...parlor };
+    const stack = await Stack.start({ parlor: settings, broker, parts: [] });
     relay.target = stack.mqttPort;
     const state = { stop: false, acked: new Map() };
     try {
@@ -95,10 +111,10 @@ async function underLoad(fault) {
         const doors = [await alice.socket(), await alice.socket(), await bob.socket(), await bob.socket({ transports: ['polling'] })];
         const senders = doors.map((door) => keepSending(door, room, state));
         const all = Promise.all(senders);
-        for (let i = 0; i < FAULTS; i++) {
+        for (let i = 0; i < faults; i++) {
             const from = state.acked.size;
             await Promise.race([all, until('messages are stored', () => state.acked.size >= from + BETWEEN, 60_000)]);
-            await fault(stack, relay);
+            await fault(stack, relay, room, state);
         }
         const from = state.acked.size;
         await Promise.race([all, until('messages are stored', () => state.acked.size >= from + BETWEEN, 60_000)]);
@@ -139,7 +155,7 @@ test('the link stalls under load, and goes on', { timeout: 120_000 }, () => unde
     await stack.ready();
 }));
 
-test('a queue of the broker overflows under load', { timeout: 120_000 }, () => underLoad(async (stack, relay) => {
+test('publishes are dropped under load', { timeout: 120_000 }, () => underLoad(async (stack, relay) => {
     const [before, dropped] = [stack.parlord.text().split('were lost').length, relay.dropped];
     relay.dropping = true;
     await until('publishes are dropped', () => relay.dropped >= dropped + 5);
@@ -147,3 +163,14 @@ test('a queue of the broker overflows under load', { timeout: 120_000 }, () => u
     await until('parlord has noticed', () => stack.parlord.text().split('were lost').length > before);
     await stack.ready();
 }));
+
+// The broker's own queue for parlord: as soon as the buffers between the two are full, it holds so many packets, no more.
+test('a queue of the broker overflows under load', { timeout: 180_000 }, () => underLoad(async (stack, relay, room, state) => {
+    const dropping = () => stack.broker.text().includes('Outgoing messages are being dropped for client $parlord:');
+    const door = await stack.user('alice').mqtt();
+    relay.stall();
+    await flood(door, room, state, () => !dropping());
+    relay.flow();
+    await stack.ready();
+    await door.close();
+}, { faults: 1, broker: ['max_queued_messages 5'], parlor: { unsent_bytes_max: 268435456 } }));

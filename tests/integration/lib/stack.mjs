@@ -97,7 +97,9 @@ export class Stack {
             isRoot ? 'user root' : '',
         ];
         if (!lines.some((line) => line.startsWith('allow_anonymous'))) own.push('allow_anonymous false');
-        writeFileSync(this.brokerConf, `${[...lines, ...own].join('\n')}\n`);
+        const queued = lines.some((line) => line.startsWith('max_queued_messages'));
+        const kept = own.filter((line) => !(queued && line.startsWith('max_queued_messages')));
+        writeFileSync(this.brokerConf, `${[...lines, ...kept].join('\n')}\n`);
     }
 
     #launch(name, argv, env) {
