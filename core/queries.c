@@ -15,12 +15,20 @@ const char QUERY_MESSAGES_AFTER[] =
 
 const char QUERY_MESSAGE_ID[] = "select id from chat_messages where room_id = $1::uuid and seq = $2::bigint";
 
+/* The newest messages of those who wrote in the room a moment ago: their watermarks may be behind them. */
+#define OWN_NEWEST                                                                                      \
+    "(select n.sender_id, max(n.seq) as seq from (select o.sender_id, o.seq from chat_messages o"       \
+    " where o.room_id = r.id and r.active_at > now() - interval '10 seconds'"                           \
+    " order by o.room_id desc, o.seq desc limit 200) n group by n.sender_id)"
+
 #define PARTICIPANTS                                                                                    \
     "(select string_agg('{\"userId\":' || to_json(p.user_id) || ',\"role\":\"' || p.role"               \
-    " || '\",\"joinedAt\":' || " SQL_TIME_JSON("p.joined_at") " || ',\"readSeq\":' || p.read_seq"       \
-    " || ',\"deliveredSeq\":' || greatest(p.delivered_seq, p.read_seq) || ',\"online\":'"            \
+    " || '\",\"joinedAt\":' || " SQL_TIME_JSON("p.joined_at")                                            \
+    " || ',\"readSeq\":' || greatest(p.read_seq, own.seq)"                                              \
+    " || ',\"deliveredSeq\":' || greatest(p.delivered_seq, p.read_seq, own.seq) || ',\"online\":'"      \
     " || coalesce((select o.online from chat_presence o where o.user_id = p.user_id), false) || '}', ','" \
-    " order by p.joined_at, p.user_id) from chat_participants p where p.room_id = r.id)"
+    " order by p.joined_at, p.user_id) from chat_participants p"                                        \
+    " left join " OWN_NEWEST " own on own.sender_id = p.user_id where p.room_id = r.id)"
 
 /* What a user has not read. Only in a room that was active a moment ago may the watermark be behind the user's
  * own messages: the function, which costs more than the rest of the row, is called there alone. */

@@ -233,13 +233,6 @@ static void ask_messages(struct exchange *x, const int64_t *revs)
 
 /* ---- What fits ---- */
 
-static void count_one(void *context, const char *user, enum member_role role)
-{
-    (void)user;
-    (void)role;
-    ++*(int64_t *)context;
-}
-
 /* Takes a room's messages as far as `left` allows; false when some had to stay. */
 static bool take_messages(struct sync_room *r, int64_t *left)
 {
@@ -259,6 +252,22 @@ static bool take_messages(struct sync_room *r, int64_t *left)
     return take == fresh;
 }
 
+/* A mark moves no rev: who comes back learns of marks by the participants of the rooms it named, the first
+ * ones first, as far as they are few. In the last answer only, for else each would bring them again. */
+static void choose_watermarks(struct exchange *x)
+{
+    struct sync *s = x->state;
+    size_t left = SYNC_WATERMARKS_MAX;
+    for (size_t i = 0; i < s->count; i++) {
+        struct sync_room *r = &s->rooms[i];
+        if (!r->mine || r->participants)
+            continue;
+        size_t members = members_room_size(x->ports->members, &r->id);
+        r->participants = members <= left;
+        left -= r->participants ? members : 0;
+    }
+}
+
 /* Rooms in the client's order until one had to be cut off; the rest is asked for again as it was. */
 static void choose(struct exchange *x)
 {
@@ -270,9 +279,7 @@ static void choose(struct exchange *x)
         if (!r->mine)
             continue;
         bool moved = r->rev != r->head_rev || (r->rev == 0 && r->seq == 0);
-        int64_t members = 0;
-        if (moved)
-            members_each_user(x->ports->members, &r->id, count_one, &members);
+        int64_t members = moved ? (int64_t)members_room_size(x->ports->members, &r->id) : 0;
         if (members > participants_left && participants_left < SYNC_PARTICIPANTS_MAX) {
             s->more = true;
             break;
@@ -284,6 +291,8 @@ static void choose(struct exchange *x)
         if (r->take_changed > 0 || r->new_to > r->new_from)
             s->taken[s->taken_count++] = r;
     }
+    if (!s->more)
+        choose_watermarks(x);
     if (s->taken_count > 0)
         ask_messages(x, revs);
     else

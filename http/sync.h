@@ -18,6 +18,7 @@
 #define SYNC_ROOMS_MAX        1000
 #define SYNC_MESSAGES_MAX     500
 #define SYNC_PARTICIPANTS_MAX 5000 /* an answer; a single room's are always given whole */
+#define SYNC_WATERMARKS_MAX   1000 /* of them for their watermarks alone, in the last answer */
 
 void sync_rooms(struct exchange *x);
 

@@ -112,3 +112,34 @@ test('kill -9 of the broker loses no receipt that was told', { timeout: 60_000 }
     assert.deepEqual(await watermarks(room, 'bob'), [2, 2]);
     await close();
 });
+
+const marksOf = (participants) => Object.fromEntries(participants.map((p) => [p.userId, [p.readSeq, p.deliveredSeq]]));
+
+test('to send is to have read, at once and for everybody who asks', { timeout: 30_000 }, async () => {
+    const { room, sender, close } = await setUp(2);
+    for (const seq of [3, 4, 5, 6]) {
+        if (seq % 2) assert.equal((await alice.rest('POST', `/chat/rooms/${room}/messages`, { content: 'x' })).status, 201);
+        else await sender.send(room, { content: 'x' });
+        for (const user of [alice, bob]) {
+            const { body } = await user.rest('GET', `/chat/rooms/${room}`);
+            assert.deepEqual(marksOf(body.participants), { alice: [seq, seq], bob: [0, 0] }, `${user.id} at ${seq}`);
+        }
+    }
+    const list = await bob.rest('GET', '/chat/rooms');
+    assert.deepEqual(marksOf(list.body.data.find((r) => r.id === room).participants).alice, [6, 6]);
+    await close();
+});
+
+test('who was away learns the watermarks from sync, whatever rev is', { timeout: 30_000 }, async () => {
+    const { room, reader, receipt, close } = await setUp(4);
+    const ask = async (rooms) => (await alice.rest('POST', '/chat/sync', { rooms })).body.rooms[room];
+    const { seq, rev, epoch } = await ask({ [room]: { seq: 0, rev: 0 } });
+    await mark(reader, 'read', room, { seq: 2 });
+    await mark(reader, 'delivered', room, { seq: 4 });
+    await receipt((r) => r.readSeq === 2 && r.deliveredSeq === 4);
+    const again = await ask({ [room]: { seq, rev, epoch } });
+    assert.equal(again.rev, rev, 'a mark is no change');
+    assert.deepEqual(marksOf(again.participants), { alice: [4, 4], bob: [2, 4] });
+    assert.equal((await ask({})).participants, undefined, 'a room that is not named comes by its head only');
+    await close();
+});
