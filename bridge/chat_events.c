@@ -88,12 +88,16 @@ int chat_may(const struct chat_socket *s, const struct uuid *room, int operation
     const struct person *p = s->person;
     enum room_type type = ROOM_DIRECT;
     enum member_role role = members_role(s->chat->ports.members, room, p->name, p->name_size, &type);
+    struct verdict verdict;
 
     if (role == MEMBER_NONE)
+        members_room_type(s->chat->ports.members, room, &type);
+    verdict = access_room((enum operation)operation, type, role, (enum role)s->role, MEMBER_NONE);
+    if (verdict.allowed)
+        return 0;
+    if (verdict.rule == RULE_NOT_MEMBER)
         return error_set(e, ERROR_NOT_FOUND, "room_not_found", "There is no such room.");
-    if (!access_room((enum operation)operation, type, role, (enum role)s->role, MEMBER_NONE).allowed)
-        return error_set(e, ERROR_DENIED, "forbidden", "You may not do this in this room.");
-    return 0;
+    return error_set(e, ERROR_DENIED, "forbidden", "You may not do this in this room.");
 }
 
 /* ---- send_message. ---- */

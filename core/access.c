@@ -62,8 +62,13 @@ static bool is_self(const struct subject *who, const struct topic_part *part)
 static struct verdict ask_members(const struct subject *who, const struct topic *topic,
                                   const struct members *members)
 {
-    bool in = members_role(members, &topic->id, who->user, who->user_size, NULL) != MEMBER_NONE;
-    return in ? allow(RULE_MEMBER) : deny(RULE_NOT_MEMBER);
+    enum room_type type;
+    if (members_role(members, &topic->id, who->user, who->user_size, NULL) != MEMBER_NONE)
+        return allow(RULE_MEMBER);
+    /* An agent sees every support room: what it may not do there is no secret. */
+    bool seen =
+        who->role == ROLE_AGENT && members_room_type(members, &topic->id, &type) && type == ROOM_SUPPORT;
+    return deny(seen ? RULE_MATRIX : RULE_NOT_MEMBER);
 }
 
 /* In the topics of a user, speaker and owner are one; in a signal the owner is the one spoken to. */
@@ -286,7 +291,7 @@ static const struct rule_words rules[] = {
     [RULE_STALE] = {"stale", "Membership was not confirmed by the database of late: no new grants.",
                     "It passes when the database answers again; see the option members_stale_s."},
     [RULE_CALL] = {"call", "Calls are not served by this broker.", "No right would change it."},
-    [RULE_MATRIX] = {"matrix", "The table of rooms and roles decided.",
+    [RULE_MATRIX] = {"matrix", "This role may not do this in this kind of room.",
                      "Another role in the room, or another type of room, would change it."},
     [RULE_HISTORY] = {"history", "The message is older than the part of the history that the member sees.",
                       "Who is added while the room's historyFrom is start sees all of it."},

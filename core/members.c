@@ -482,6 +482,14 @@ enum member_role members_role(const struct members *m, const struct uuid *room, 
     return pair_role(&m->pairs[pair]);
 }
 
+bool members_room_type(const struct members *m, const struct uuid *room, enum room_type *type_out)
+{
+    uint32_t r = find_room(m, room);
+    if (r != 0)
+        *type_out = (enum room_type)m->rooms[r].type;
+    return r != 0;
+}
+
 bool members_share_room(const struct members *m, const char *a, size_t a_size, const char *b, size_t b_size,
                         size_t size_max)
 {

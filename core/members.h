@@ -30,6 +30,9 @@ void members_apply(struct members *m, const struct uuid *room, enum room_type ty
 enum member_role members_role(const struct members *m, const struct uuid *room, const char *user,
                               size_t user_size, enum room_type *type_out);
 
+/* What kind of room it is, whoever asks; false when nobody is in it. */
+bool members_room_type(const struct members *m, const struct uuid *room, enum room_type *type_out);
+
 /* The history of a member: it sees the room's messages past this seq. 0, from the start, is what it has until
  * it is told otherwise; nothing happens when the user is not in the room. Few members have a limit: theirs
  * are kept aside, and a room where nobody has one costs no look-up for it. */

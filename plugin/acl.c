@@ -1,6 +1,7 @@
 #include "plugin/acl.h"
 
 #include "core/message.h"
+#include "plugin/auth.h"
 #include "plugin/inbox.h"
 #include "plugin/ingress.h"
 #include "plugin/membership.h"
@@ -26,6 +27,8 @@ struct acl_refusal acl_refusal(const struct plugin *p, enum rule rule)
                                     "memberships can't be read now; send it again in a while"};
     if (rule == RULE_NOT_MEMBER)
         return (struct acl_refusal){ERROR_NOT_FOUND, "room_not_found", "there is no such room for you"};
+    if (rule == RULE_MATRIX)
+        return (struct acl_refusal){ERROR_DENIED, "forbidden", rule_text(rule)};
     return (struct acl_refusal){ERROR_DENIED, rule_name(rule), rule_text(rule)};
 }
 
@@ -140,7 +143,9 @@ int acl_check(struct plugin *p, const struct mosquitto_evt_acl_check *event)
         return BROKER_DENIED;
     if (verdict.rule == RULE_UNREAD && !membership_credit(p, client->id, event->topic))
         return deny(p, event, access, topic, client, verdict.rule);
-    if (access == ACCESS_SUBSCRIBE)
+    if (access == ACCESS_SUBSCRIBE) {
         inbox_subscribed(p, client, topic);
+        auth_subscribed(p, client, topic);
+    }
     return verdict.rule == RULE_OUTSIDE_PREFIX ? outside(p, event->topic) : BROKER_OK;
 }

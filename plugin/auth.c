@@ -181,6 +181,12 @@ static void warn(struct plugin *p, const struct client *client)
     plugin_publish(p, topic, event, (size_t)size, 1);
 }
 
+void auth_subscribed(struct plugin *p, struct client *client, const struct topic *filter)
+{
+    if (filter->kind == TOPIC_USER_EVENTS && client->connected && client->warned)
+        clients_renew(p->clients, client, client->expires_at_s);
+}
+
 void auth_expire(struct plugin *p)
 {
     enum client_due due;

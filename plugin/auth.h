@@ -15,6 +15,10 @@ void auth_disconnect(struct plugin *p, const struct mosquitto *client);
 /* Warns clients whose token expires in a minute and ends the connections of expired ones. Once a second. */
 void auth_expire(struct plugin *p);
 
+/* A granted subscription: one that hears the user's events is warned again, for the warning may have come
+ * before it. */
+void auth_subscribed(struct plugin *p, struct client *client, const struct topic *filter);
+
 /* A fresh token from a connected client; answered on its acks topic. */
 void auth_renew(struct plugin *p, struct client *client, const void *payload, size_t size);
 

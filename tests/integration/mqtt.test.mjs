@@ -418,6 +418,20 @@ test('a persistent session gets what it missed, and nothing from behind a remova
 const token = (sub, seconds, claims) => signToken({ sub, exp: nowSeconds() + seconds, ...claims }, stack.secret);
 const renew = (door, text, who = 'ann') => door.client.publishAsync(`chat/v1/users/${who}/token/${who}`, text, { qos: 1 });
 
+test('who subscribes after the warning is warned again', { timeout: 30_000 }, async () => {
+    const events = 'chat/v1/users/ann/events';
+    const tablet = await stack.user('ann').mqtt({ subscribe: [events] });
+    const short = stack.user('ann');
+    short.token = token('ann', 40);
+    const phone = await short.mqtt();
+    const warned = (m) => m.text.includes('token_expiring');
+    await tablet.other.find(warned);
+    await phone.client.subscribeAsync(events, { qos: 1 });
+    const { expiresAt } = JSON.parse((await phone.other.find(warned)).text);
+    assert(Math.abs(Date.parse(expiresAt) - Date.now() - 40_000) < 15_000, expiresAt);
+    for (const door of [tablet, phone]) await door.close();
+});
+
 for (const protocolVersion of VERSIONS) {
     test(`a renewed connection outlives its first token, SIGHUP too, by MQTT ${protocolVersion}`, { timeout: 30_000 }, async () => {
         const short = stack.user('ann');

@@ -188,6 +188,23 @@ test('an agent who has not joined sees the room without its messages, and brings
     assert.equal((await stateOf(room)).status, 'open', 'nobody is left to care for it');
 });
 
+test('an agent who has not joined is told so on every door, and a stranger that there is no such room', async () => {
+    const room = (await must(201, users.mia.rest('POST', '/chat/rooms', { type: 'support' }))).id;
+    for (const [user, code, status] of [[users.gert, 'forbidden', 403], [users.sam, 'room_not_found', 404]]) {
+        const socket = await user.socket();
+        for (const event of ['join_chat', 'send_message', 'typing_start', 'mark_as_read', 'leave_chat']) {
+            const answer = await socket.emit(event, { chatRoomId: room, content: 'x', seq: 1 });
+            assert.deepEqual([answer.status, answer.code], ['error', code], `${user.id} ${event}`);
+        }
+        const mqtt = await user.mqtt();
+        const said = await mqtt.send(room, { content: 'x' });
+        assert.deepEqual([said.status, said.code], ['rejected', code], user.id);
+        const { body } = await user.rest('POST', `/chat/rooms/${room}/messages`, { content: 'x' });
+        assert.deepEqual([body.statusCode, body.code], [status, code], user.id);
+        for (const door of [socket, mqtt]) await door.close();
+    }
+});
+
 // ---- Coming
 
 test('who comes begins with nothing unread, and sees what historyFrom says', { timeout: 30_000 }, async () => {
