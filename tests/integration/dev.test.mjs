@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import test, { after, before } from 'node:test';
 import { freePorts } from './lib/process.mjs';
@@ -139,6 +139,19 @@ test('up -d: what it prints works as printed', { timeout: 600_000 }, async () =>
     await listen.again(/hello by Socket\.IO/);
     socket.end();
     listen.end();
+});
+
+// Whether somebody listens there.
+const listens = (port, address) => new Promise((resolve) => {
+    const socket = connect(port, address, () => (socket.destroy(), resolve(true)));
+    socket.on('error', () => resolve(false));
+});
+
+test('its ports are open on 127.0.0.1 alone', { timeout: 60_000 }, async () => {
+    for (const name of ['HTTP', 'ADMIN', 'MQTT', 'MQTT_WS']) {
+        const port = Number(env[`PARLOR_${name}_PORT`]);
+        assert.deepEqual([await listens(port, '127.0.0.1'), await listens(port, '127.0.0.2')], [true, false], name);
+    }
 });
 
 test('a second up says that one runs', { timeout: 60_000 }, async () => {
