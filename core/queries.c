@@ -81,14 +81,17 @@ const char QUERY_ROOM_TYPE[] = "select type from chat_rooms where id = $1::uuid"
 
 const char QUERY_ROOM_CREATE[] =
     "select outcome, room_id, version"
-    " from parlor_room_create($1::uuid, $2, $3, $4, $5::text[], $6, $7::bigint, $8::bigint)";
+    " from parlor_rooms_lock($5::text[] || $2::text, $8::bigint) l (rooms_max),"
+    " lateral parlor_room_create($1::uuid, $2, $3, $4, $5::text[], $6, $7::bigint, l.rooms_max)";
 
 #define CHANGE(function, values)                                                                        \
     "select c.outcome, c.version, (c.standing).room_type, (c.standing).asker_role,"                     \
     " (c.standing).user_role, c.rev, c.participant from " function "($1::uuid, $2, $6" values           \
     ", row($3, $4, $5)::parlor_standing) c"
 
-const char QUERY_PARTICIPANT_ADD[] = CHANGE("parlor_participant_add_once", ", $7, $8::bigint, $9::bigint, $10, $11::bigint");
+const char QUERY_PARTICIPANT_ADD[] = CHANGE("parlor_rooms_lock(array[$6::text], $9::bigint) l (rooms_max),"
+                                            " lateral parlor_participant_add_once",
+                                            ", $7, $8::bigint, l.rooms_max, $10, $11::bigint");
 const char QUERY_PARTICIPANT_REMOVE[] = CHANGE("parlor_participant_remove", "");
 const char QUERY_PARTICIPANT_UPDATE[] = CHANGE("parlor_participant_update", ", $7");
 const char QUERY_ROOM_UPDATE[] = CHANGE("parlor_room_update", ", $7, $8, $9");

@@ -245,6 +245,20 @@ test('a room holds participants_max, also when raced', { timeout: 30_000 }, asyn
     assert.equal(Object.keys(await rolesOf(room)).length, 12);
 });
 
+test('a user is in rooms_max rooms at most, also when raced', { timeout: 60_000 }, async () => {
+    const user = stack.user('packed');
+    await stack.sql.query(`with made as (insert into chat_rooms (id, type, created_by, active_at, created_at, updated_at)
+        select gen_random_uuid(), 'group', 'packed', now(), now(), now() from generate_series(1, 3995) returning id)
+        insert into chat_participants (room_id, user_id, role, joined_at) select id, 'packed', 'owner', now() from made`);
+    const made = await Promise.all(Array.from({ length: 4 }, () => stack.room([users.olga])));
+    const answers = await Promise.all([
+        ...Array.from({ length: 12 }, () => user.rest('POST', '/chat/rooms', { type: 'group', name: 'more' })),
+        ...made.map((room) => add(room, users.olga, user.id)),
+    ]);
+    assert.equal(answers.filter((a) => a.status === 201).length, 5);
+    for (const { status, body } of answers.filter((a) => a.status !== 201)) assert.deepEqual([status, body.code], [409, 'rooms_max']);
+});
+
 test('two make the same direct room at once: one room', { timeout: 30_000 }, async () => {
     for (let i = 0; i < 10; i++) {
         const [a, b] = [stack.user(`a-${i}`), stack.user(`b-${i}`)];
