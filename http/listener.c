@@ -12,10 +12,10 @@
 #include "core/buf.h"
 #include "core/log.h"
 #include "core/request_id.h"
-#include "http/access_log.h"
 #include "http/address.h"
 #include "http/intake.h"
 #include "http/patience.h"
+#include "http/refusal.h"
 #include "http/target.h"
 
 #include <errno.h>
@@ -139,7 +139,7 @@ static void add_headers(struct MHD_Response *response, const char *const *header
             log_warn("listener", "a header was left out name=%s", headers[0]);
 }
 
-static struct MHD_Response *make_response(const struct incoming *in, const struct reply *reply)
+static struct MHD_Response *make_response(const struct incoming *in, const struct reply *reply, bool close)
 {
     struct MHD_Response *response = MHD_create_response_from_buffer(
         reply->body ? reply->body_size : 0, (void *)(uintptr_t)reply->body, MHD_RESPMEM_MUST_COPY);
@@ -148,7 +148,7 @@ static struct MHD_Response *make_response(const struct incoming *in, const struc
     if (reply->content_type)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
     add_headers(response, reply->headers);
-    if (in->listener->socket < 0)
+    if (close || in->listener->socket < 0)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     return response;
 }
@@ -156,31 +156,23 @@ static struct MHD_Response *make_response(const struct incoming *in, const struc
 static void on_answer(struct request *request, const struct reply *reply)
 {
     struct incoming *in = (struct incoming *)request;
-    struct MHD_Response *response = make_response(in, reply); /* may copy from the body that goes next */
+    struct MHD_Response *response =
+        make_response(in, reply, false); /* may copy from the body that goes next */
     take_back(in);
     if (send_response(in, (unsigned)reply->status, response) != 0)
         log_error("listener", "an answer was refused status=%d path=%s", reply->status, in->parts.path);
 }
 
-/* An error of our own, in the contract's shape; the connection closes behind it. */
+/* An error of our own; the connection closes behind it. */
 static enum MHD_Result refuse(struct incoming *in, unsigned status, const char *reason, const char *word,
                               const char *text)
 {
-    const char *const headers[] = {MHD_HTTP_HEADER_CONNECTION, "close", "X-Request-Id", in->request_id, NULL};
-    struct buf body = {0};
-    buf_printf(&body,
-               "{\"statusCode\":%u,\"error\":\"%s\",\"code\":\"%s\",\"message\":\"%s\",\"requestId\":\"%s\"}",
-               status, reason, word, text, in->request_id);
-    struct reply reply = {.status = (int)status,
-                          .content_type = "application/json; charset=utf-8",
-                          .body = body.data,
-                          .body_size = body.size,
-                          .headers = headers};
-    access_log_line(LOG_LEVEL_DEBUG, &in->base, NULL, reply.status, 0, "");
+    struct refusal refusal;
+    refusal_make(&refusal, &in->base, in->listener->options.cors_origins, (int)status, reason, word, text);
+    struct MHD_Response *response = make_response(in, &refusal.reply, true);
+    refusal_finish(&refusal);
     take_back(in);
-    int sent = send_response(in, status, make_response(in, &reply));
-    buf_finish(&body);
-    return sent == 0 ? MHD_YES : MHD_NO;
+    return send_response(in, status, response) == 0 ? MHD_YES : MHD_NO;
 }
 
 /* ---- Upgrades. ---- */
@@ -285,7 +277,7 @@ static enum MHD_Result refuse_body(struct incoming *in, bool full)
     if (full)
         return refuse(in, MHD_HTTP_SERVICE_UNAVAILABLE, "Service Unavailable", "busy",
                       "Too many request bodies at once: try again in a moment.");
-    return refuse(in, MHD_HTTP_CONTENT_TOO_LARGE, "Payload Too Large", "body_too_large",
+    return refuse(in, MHD_HTTP_CONTENT_TOO_LARGE, "Payload Too Large", "payload_too_large",
                   "The request's body is larger than this endpoint takes.");
 }
 
@@ -297,6 +289,8 @@ static enum MHD_Result first_look(struct incoming *in, const char *method)
     in->base.request_id = in->request_id;
     set_address(in);
     in->base.method = method;
+    in->base.ops = &ops;
+    in->base.header = find_header;
     in->state = INCOMING_BODY;
     if (!target_method_known(method))
         return refuse(in, MHD_HTTP_NOT_IMPLEMENTED, TARGET_METHOD_TITLE, TARGET_METHOD_WORD,
@@ -313,8 +307,6 @@ static enum MHD_Result first_look(struct incoming *in, const char *method)
                       "The only transfer encoding is chunked.");
     in->base.path = in->parts.path;
     in->base.query = in->parts.query;
-    in->base.ops = &ops;
-    in->base.header = find_header;
     in->intake.bytes_max = body_bound(in);
     const char *length = counts.lengths > 0 ? find_header(&in->base, "Content-Length") : NULL;
     if (length && strtoull(length, NULL, 10) > in->intake.bytes_max)

@@ -41,6 +41,7 @@ struct listener_options {
     unsigned connections_max;            /* 0: 1000; further clients wait in the kernel's queue */
     int64_t request_ms;                  /* 0: LISTENER_REQUEST_MS */
     const struct listener_bound *bounds; /* ended by one whose prefix is NULL; may be NULL; not copied */
+    const char *cors_origins;            /* of whom refusals may be read; NULL: nobody; not copied */
     listener_stream_fn open_stream;      /* NULL: upgrades are answered 400 */
     void *stream_context;
 };

@@ -8,8 +8,8 @@
 #include "core/log.h"
 #include "core/members.h"
 #include "core/token.h"
-#include "http/access_log.h"
 #include "http/http.h"
+#include "http/refusal.h"
 #include "service/api.h"
 #include "service/broker.h"
 #include "service/door.h"
@@ -56,22 +56,13 @@ struct service {
 
 /* ---- Requests. ---- */
 
-static void answer_not_now(struct request *request, const char *word, const char *text)
+static void answer_not_now(const struct service *s, struct request *request, const char *word,
+                           const char *text)
 {
-    static const char *const headers[] = {"Retry-After", "1", NULL};
-    struct buf body = {0};
-    buf_printf(&body,
-               "{\"statusCode\":503,\"error\":\"Service Unavailable\",\"code\":\"%s\",\"message\":\"%s\","
-               "\"requestId\":\"%s\"}",
-               word, text, request->request_id);
-    struct reply reply = {.status = 503,
-                          .content_type = "application/json; charset=utf-8",
-                          .body = body.data,
-                          .body_size = body.size,
-                          .headers = headers};
-    access_log_line(LOG_LEVEL_DEBUG, request, NULL, reply.status, 0, "");
-    request->ops->answer(request, &reply);
-    buf_finish(&body);
+    struct refusal refusal;
+    refusal_make(&refusal, request, s->config->cors_origins, 503, "Service Unavailable", word, text);
+    request->ops->answer(request, &refusal.reply);
+    refusal_finish(&refusal);
 }
 
 /* Before it is known who is in which room, everybody would be a stranger everywhere. */
@@ -85,13 +76,13 @@ static void on_public_request(void *context, struct request *request)
 {
     struct service *s = context;
     if (is_starting(s, request))
-        answer_not_now(request, "starting", "The server is starting: try again in a moment.");
+        answer_not_now(s, request, "starting", "The server is starting: try again in a moment.");
     else if (!bridge_serves(request->path))
         http_request(s->http, request, false);
     else if (s->bridge)
         bridge_request(s->bridge, request);
     else
-        answer_not_now(request, "shutting_down", "The server is going down: try again in a moment.");
+        answer_not_now(s, request, "shutting_down", "The server is going down: try again in a moment.");
 }
 
 static void on_admin_request(void *context, struct request *request)
@@ -215,12 +206,14 @@ static int open_doors(struct service *s, struct error *e)
     struct listener_options options = {.connections_max = connections,
                                        .request_ms = s->config->request_timeout_ms,
                                        .bounds = bounds,
+                                       .cors_origins = s->config->cors_origins,
                                        .open_stream = stream_open,
                                        .stream_context = s->streams};
     if (door_open(s->loop, s->config->http_address, (int)s->config->http_port, &options, on_public_request, s,
                   &s->public, e) != 0)
         return error_prefix(e, "http_port");
-    if (door_open(s->loop, s->config->admin_address, (int)s->config->admin_port, NULL, on_admin_request, s,
+    struct listener_options admin = {.cors_origins = s->config->cors_origins};
+    if (door_open(s->loop, s->config->admin_address, (int)s->config->admin_port, &admin, on_admin_request, s,
                   &s->admin, e) != 0)
         return error_prefix(e, "admin_port");
     return 0;

@@ -1,6 +1,7 @@
 // Clients that open thousands of sockets, send half of something, never poll, or flood: each meets its limit, with the
 // answer that the documentation states, and is counted in /metrics.
 import assert from 'node:assert/strict';
+import { request } from 'node:http';
 import { connect } from 'node:net';
 import test, { after, before } from 'node:test';
 import { Stack } from './lib/stack.mjs';
@@ -18,7 +19,7 @@ before(async () => {
         parlor: {
             limits: 'on', connects_per_s: 1000000, strangers_address_max: STRANGERS, connections_user_max: PER_USER,
             socket_packets_per_s: PACKETS, request_timeout_ms: REQUEST_MS, socket_connect_timeout_ms: 2000,
-            socket_ping_interval_ms: 1000, socket_ping_timeout_ms: 1000, sends_per_s: 5, sends_burst: 5,
+            socket_ping_interval_ms: 1000, socket_ping_timeout_ms: 1000, sends_per_s: 5, sends_burst: 5, cors_origins: 'https://app.example',
         },
     });
     [alice, bob] = ['alice', 'bob'].map((id) => stack.user(id));
@@ -137,6 +138,40 @@ test('sockets of one user: so many in each namespace, the next is refused', { ti
         await open.pop().close();
         await until('a place is free again', () => carol.socket({ namespace }).then((door) => open.push(door), () => false));
         for (const door of open) await door.close();
+    }
+});
+
+// What a request is answered with before it is known whose it is.
+function askRaw(method, path, headers, body) {
+    return new Promise((resolve, reject) => {
+        const asked = request({ port: stack.httpPort, host: '127.0.0.1', method, path, headers, agent: false }, (answer) => {
+            let text = '';
+            answer.setEncoding('utf8').on('data', (part) => (text += part));
+            answer.on('end', () => resolve({ status: answer.statusCode, headers: answer.headers, body: JSON.parse(text) }));
+        });
+        asked.on('error', reject);
+        asked.end(body);
+    });
+}
+
+test('a browser of an allowed origin may read every refusal, early ones too', { timeout: 20_000 }, async () => {
+    const large = 'x'.repeat(256 * 1024 + 1);
+    for (const [method, path, headers, body, status, code] of [
+        ['GET', '/api/v1/chat/rooms/%00', {}, undefined, 400, 'bad_path'],
+        ['BREW', '/api/v1/chat/rooms', {}, undefined, 501, 'unknown_method'],
+        ['POST', '/api/v1/chat/rooms', { 'content-length': large.length }, large, 413, 'payload_too_large'],
+        ['POST', '/api/v1/chat/rooms', { 'transfer-encoding': 'chunked' }, large, 413, 'payload_too_large'],
+        ['GET', '/api/v1/chat/rooms', {}, undefined, 401, 'invalid_token'], // the router's own
+    ]) {
+        const allowed = await askRaw(method, path, { ...headers, origin: 'https://app.example' }, body);
+        assert.deepEqual([allowed.status, allowed.body.code], [status, code]);
+        assert.equal(allowed.headers['access-control-allow-origin'], 'https://app.example', code);
+        assert.equal(allowed.headers['access-control-allow-credentials'], 'true', code);
+        assert.match(allowed.headers['access-control-expose-headers'], /X-Request-Id/, code);
+        assert.equal(allowed.headers.vary, 'Origin', code);
+        const stranger = await askRaw(method, path, { ...headers, origin: 'https://other.example' }, body);
+        assert.equal(stranger.status, status);
+        assert.equal(stranger.headers['access-control-allow-origin'], undefined, code);
     }
 });
 

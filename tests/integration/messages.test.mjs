@@ -234,7 +234,7 @@ test('sync: another epoch starts over; a room that is not one\'s own is not ther
     const { status, body } = await ask({ rooms: { x: {}, [mine]: { seq: -1 } }, limit: 501 });
     assert.equal(status, 400);
     assert.equal(body.message.length, 3, JSON.stringify(body.message));
-    refused(await ask(`{"pad":"${'x'.repeat(256 * 1024)}"}`), 413, 'body_too_large');
+    refused(await ask(`{"pad":"${'x'.repeat(256 * 1024)}"}`), 413, 'payload_too_large');
     assert.equal((await ask(`{"pad":"${'x'.repeat(255 * 1024)}"}`)).status, 200);
 });
 

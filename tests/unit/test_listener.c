@@ -110,8 +110,11 @@ static int set_up(void **state)
     struct error e;
     assert_int_equal(loop_create(&w->loop, &e), 0);
     assert_int_equal(streams_create(w->loop, 3, &w->streams, &e), 0);
-    struct listener_options options = {
-        .request_ms = REQUEST_MS, .bounds = bounds, .open_stream = stream_open, .stream_context = w->streams};
+    struct listener_options options = {.request_ms = REQUEST_MS,
+                                       .bounds = bounds,
+                                       .cors_origins = "https://app.example,https://two.example",
+                                       .open_stream = stream_open,
+                                       .stream_context = w->streams};
     assert_int_equal(door_open(w->loop, "127.0.0.1", 0, &options, on_request, w, &w->door, &e), 0);
     *state = w;
     return 0;
@@ -280,20 +283,58 @@ static void dangerous_requests_are_refused(void **state)
     expect_refused(w, "TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", " 501 ", "unknown_method");
 }
 
+/* What the request is answered with, to its end. */
+static void ask_as(struct world *w, const char *head, const char *origin, struct buf *heard)
+{
+    struct buf request = {0};
+    int fd = dial(w);
+    buf_printf(&request, "%s\r\nHost: x\r\nOrigin: %s\r\n\r\n", head, origin);
+    say(fd, request.data);
+    buf_clear(heard);
+    hear(w, fd, NULL, heard);
+    buf_finish(&request);
+    close(fd);
+}
+
+static void browsers_may_read_a_refusal(void **state)
+{
+    static const char *const heads[] = {
+        "GET /a%00b HTTP/1.1",
+        "BREW / HTTP/1.1",
+        "POST /echo HTTP/1.1\r\nContent-Length: 262145",
+        "POST /echo HTTP/1.1\r\nTransfer-Encoding: gzip",
+        "POST /echo HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1",
+    };
+    struct world *w = *state;
+    struct buf heard = {0};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        ask_as(w, heads[i], "https://two.example", &heard);
+        assert_non_null(strstr(heard.data, "\r\nAccess-Control-Allow-Origin: https://two.example\r\n"));
+        assert_non_null(strstr(heard.data, "\r\nAccess-Control-Allow-Credentials: true\r\n"));
+        assert_non_null(strstr(heard.data, "\r\nAccess-Control-Expose-Headers: X-Request-Id"));
+        assert_non_null(strstr(heard.data, "\r\nVary: Origin\r\n"));
+        ask_as(w, heads[i], "https://app.example.evil", &heard);
+        assert_null(strstr(heard.data, "Access-Control"));
+        assert_non_null(strstr(heard.data, "\r\nVary: Origin\r\n"));
+    }
+    assert_int_equal(w->requests, 0);
+    buf_finish(&heard);
+}
+
 static void bodies_have_bounds(void **state)
 {
     struct world *w = *state;
     expect(w, "POST /small/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n0123456789",
            "\r\n\r\n0123456789");
     expect_refused(w, "POST /small/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n01234567890",
-                   " 413 ", "body_too_large");
+                   " 413 ", "payload_too_large");
     expect_refused(
         w,
         "POST /small/echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
         "b\r\n01234567890\r\n0\r\n\r\n",
-        " 413 ", "body_too_large");
+        " 413 ", "payload_too_large");
     expect_refused(w, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 262145\r\n\r\n", " 413 ",
-                   "body_too_large");
+                   "payload_too_large");
 }
 
 static void answers_may_come_later(void **state)
@@ -513,6 +554,7 @@ int main(void)
         CASE(connections_are_kept),
         CASE(half_a_request_is_cut_off),
         CASE(dangerous_requests_are_refused),
+        CASE(browsers_may_read_a_refusal),
         CASE(bodies_have_bounds),
         CASE(answers_may_come_later),
         CASE(holders_hear_that_a_client_went),
