@@ -45,7 +45,6 @@ static void on_barrier(struct exchange *x, bool reached)
     }
     struct error e;
     error_set(&e, ERROR_UNCERTAIN, "uncertain", "the change was made, but not every door knows it yet");
-    x->hint = "Repeat the request: it is done once.";
     exchange_refuse(x, &e);
 }
 

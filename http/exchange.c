@@ -141,11 +141,11 @@ static const char *word_hint(const char *word)
     static const char *const hints[][2] = {
         {"invalid_token", "Send a valid token as `Authorization: Bearer <JWT>`."},
         {"token_expired", "Get a fresh token and repeat the request."},
-        {"uncertain", "Repeat the request with the same Idempotency-Key: it is done once."},
         {"database_unavailable", "Nothing was changed; try again in a moment."},
         {"unavailable", "Nothing was changed; try again in a moment."},
         {"busy", "Nothing was changed; try again in a moment."},
         {"rate_limited", "Wait for the seconds in Retry-After, by MQTT for one."},
+        {"unsupported_encoding", "Send the body as it is, without Content-Encoding."},
         {"unsupported_media_type", "Send JSON with `Content-Type: application/json`."},
     };
     for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
@@ -215,6 +215,23 @@ static void refuse_fields(struct exchange *x, const char *word, const char *text
     buf_finish(&list);
 }
 
+/* One word for clients, whichever part did not answer in time; and for a read, which can always be asked
+ * again, none of doubt. */
+static void refuse_unanswered(struct exchange *x)
+{
+    const struct route *route = x->match.route;
+    if (strcmp(route->method, "GET") == 0 || route->flags & ROUTE_READS) {
+        refuse_text(x, 503, "database_unavailable", "the database gave no answer: try again in a moment");
+        return;
+    }
+    x->hint = x->repeat_hint;
+    if (x->hint == NULL && strcmp(route->method, "POST") == 0)
+        x->hint = "Repeat the request with the same Idempotency-Key: it is done once.";
+    if (x->hint == NULL)
+        x->hint = "Repeat the request: what it has done is not done again.";
+    refuse_text(x, 503, "uncertain", "no answer in time: it may or may not have happened");
+}
+
 void exchange_refuse(struct exchange *x, const struct error *e)
 {
     int status = error_http_status(e);
@@ -223,8 +240,7 @@ void exchange_refuse(struct exchange *x, const struct error *e)
     if (status == 500)
         log_error("http", "failed word=%s msg=\"%s\" request=%s", e->word, e->text, x->request->request_id);
     if (e->code == ERROR_UNCERTAIN) {
-        /* One word for clients, whichever part did not answer in time. */
-        refuse_text(x, status, "uncertain", "no answer in time: it may or may not have happened");
+        refuse_unanswered(x);
     } else if (status == 500) {
         refuse_text(x, status, "internal", "an error on our side; it is in the log under this requestId");
     } else if (status == 400 && strcmp(e->word, "invalid_message") == 0) {

@@ -43,8 +43,9 @@ struct exchange {
     struct problems problems;
     struct buf text; /* for the body that is being built */
     struct json *tree;
-    const char *cache; /* Cache-Control of the answer; NULL: no-store */
-    const char *hint;  /* the refusal's next step; NULL: the word's own */
+    const char *cache;       /* Cache-Control of the answer; NULL: no-store */
+    const char *hint;        /* the refusal's next step; NULL: the word's own */
+    const char *repeat_hint; /* ... of an uncertain one; NULL: as for most */
     int64_t started_ns;
     struct traffic *traffic; /* told of the answer; may be NULL */
     void *state;             /* the handler's, in the arena */
@@ -75,6 +76,7 @@ void exchange_header(struct exchange *x, const char *name, const char *value);
 /* Answers. A NULL type answers without a body. */
 void exchange_answer(struct exchange *x, int status, const char *type, const char *body, size_t size);
 void exchange_json(struct exchange *x, int status, const char *body, size_t size);
+/* UNCERTAIN stands as `uncertain` for requests that change something; a read is told to try again. */
 void exchange_refuse(struct exchange *x, const struct error *e);
 void exchange_refuse_status(struct exchange *x, int status, const char *word, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -75,7 +75,7 @@ static const struct route routes[] = {
     {"PATCH", "/api/v1/chat/rooms/:id/participants/:userId", participants_update, ROUTE_AUTH | ROUTE_JSON,
      no_params},
     {"POST", "/api/v1/chat/rooms/:id/participants", participants_add, ROUTE_AUTH | ROUTE_JSON, no_params},
-    {"POST", "/api/v1/chat/sync", sync_rooms, ROUTE_AUTH | ROUTE_JSON | ROUTE_SYNC, no_params},
+    {"POST", "/api/v1/chat/sync", sync_rooms, ROUTE_AUTH | ROUTE_JSON | ROUTE_SYNC | ROUTE_READS, no_params},
     {"GET", "/api/v1/chat/rooms/:id", rooms_get, ROUTE_AUTH, no_params},
     {"PATCH", "/api/v1/chat/rooms/:id", rooms_update, ROUTE_AUTH | ROUTE_JSON, no_params},
     {"GET", "/api/v1/chat/rooms", rooms_list, ROUTE_AUTH, room_list_params},
@@ -153,6 +153,12 @@ static bool is_json(const char *type)
            strncasecmp(charset + 8, "\"utf-8\"", 7) == 0;
 }
 
+static bool is_encoded(const struct request *request)
+{
+    const char *encoding = request->header(request, "Content-Encoding");
+    return request->body_size > 0 && encoding != NULL && strcasecmp(encoding, "identity") != 0;
+}
+
 static bool body_fits(struct exchange *x)
 {
     const struct request *request = x->request;
@@ -164,6 +170,11 @@ static bool body_fits(struct exchange *x)
     if (request->body_size > (size_t)max) {
         exchange_refuse_status(x, 413, "payload_too_large", "a body may have at most %lld bytes",
                                (long long)max);
+        return false;
+    }
+    if (is_encoded(request)) {
+        exchange_header(x, "Accept-Encoding", "identity"); /* RFC 9110, 15.5.16 */
+        exchange_refuse_status(x, 415, "unsupported_encoding", "the body must not be compressed");
         return false;
     }
     const char *type = request->header(request, "Content-Type");

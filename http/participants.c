@@ -156,6 +156,9 @@ void participants_remove(struct exchange *x)
     if (exchange_refuse_problems(x))
         return;
     struct change *c = &p->change;
+    x->repeat_hint = p->self
+                         ? "Repeat the request: a refusal then says that you are out."
+                         : "Repeat the request: 404 `participant_not_found` then says that the user is out.";
     c->sql = QUERY_PARTICIPANT_REMOVE;
     c->may = may_remove;
     c->done = on_removed;

@@ -277,11 +277,19 @@ static void hash_draft(struct exchange *x, const struct room_draft *d, char out[
     once_hash(texts, d->count + 2, out);
 }
 
+/* The change was made, whatever kept the database from showing it: never "nothing was changed". */
+static void refuse_unread(struct exchange *x)
+{
+    struct error e;
+    error_set(&e, ERROR_UNCERTAIN, "uncertain", "the change was made, but could not be read again");
+    exchange_refuse(x, &e);
+}
+
 static void on_made_room(struct exchange *x, const struct db_answer *answer)
 {
     const struct room_draft *d = x->state;
     if (!answer->ok) {
-        exchange_refuse_database(x, answer);
+        refuse_unread(x);
     } else if (answer->rows == 0) {
         exchange_refuse_room(x);
     } else {
@@ -414,11 +422,19 @@ static bool may_update(struct exchange *x, struct change *c)
     return true;
 }
 
+static void on_updated_room(struct exchange *x, const struct db_answer *answer)
+{
+    if (answer->ok)
+        on_room(x, answer);
+    else
+        refuse_unread(x);
+}
+
 static void on_updated(struct exchange *x, const struct change *c)
 {
     (void)c;
     const char *values[] = {x->id_text, x->who.user};
-    exchange_query(x, QUERY_ROOM, 2, values, on_room);
+    exchange_query(x, QUERY_ROOM, 2, values, on_updated_room);
 }
 
 void rooms_update(struct exchange *x)

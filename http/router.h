@@ -15,11 +15,12 @@ struct exchange;
 typedef void (*route_fn)(struct exchange *x);
 
 enum route_flags {
-    ROUTE_AUTH = 1,   /* needs a token, counts for the user's rate */
-    ROUTE_ADMIN = 2,  /* is answered on the admin listener too */
-    ROUTE_JSON = 4,   /* takes a JSON body */
-    ROUTE_SYNC = 8,   /* ... as large as sync's may be */
-    ROUTE_HIDDEN = 16 /* with ROUTE_ADMIN: on the admin listener alone */
+    ROUTE_AUTH = 1,    /* needs a token, counts for the user's rate */
+    ROUTE_ADMIN = 2,   /* is answered on the admin listener too */
+    ROUTE_JSON = 4,    /* takes a JSON body */
+    ROUTE_SYNC = 8,    /* ... as large as sync's may be */
+    ROUTE_HIDDEN = 16, /* with ROUTE_ADMIN: on the admin listener alone */
+    ROUTE_READS = 32   /* changes nothing, as every GET */
 };
 
 struct route {

@@ -19,6 +19,11 @@ async function sendUntilStored(door, room, ms = 20_000) {
     return { answer, codes };
 }
 
+async function gauge(stack, name) {
+    const page = await (await fetch(`http://127.0.0.1:${stack.adminPort}/metrics`)).text();
+    return Number(page.match(new RegExp(`^${name} (\\d+)`, 'm'))[1]);
+}
+
 for (const [name, fail, mend] of [
     ['down', (s) => s.postgres.kill(), (s) => s.postgres.up()],
     ['hung', (s) => s.postgres.hang(), (s) => s.postgres.resume()],
@@ -70,6 +75,54 @@ for (const [name, fail, mend] of [
             assert(!history.some((m) => rejected.has(m.clientMessageId)));
             assert.deepEqual(history.map((m) => m.seq), history.map((_, i) => i + 1));
             for (const door of [sender, socket, receiver, another]) await door.close();
+        } finally {
+            await stack.stop();
+        }
+    });
+}
+
+for (const [name, end] of [
+    ['hangs', () => {}],
+    ['breaks', async (stack) => {
+        await until('they are under way', async () => (await gauge(stack, 'parlor_http_requests_under_way')) >= 7);
+        await stack.postgres.kill();
+    }],
+]) {
+    test(`the database ${name} under requests: a read is told to try again, a change that it is uncertain`, { timeout: 90_000 }, async () => {
+        const stack = await Stack.start();
+        try {
+            const [alice, bob] = [stack.user('alice'), stack.user('bob')];
+            const room = `/chat/rooms/${await stack.room([alice, bob])}`;
+            stack.postgres.hang();
+            const asked = [
+                ['GET', '/chat/rooms'], ['GET', room], ['GET', `${room}/messages`], ['GET', `${room}/messages?search=x`],
+                ['POST', '/chat/sync', {}], ['PATCH', room, { name: 'new' }], ['PATCH', `${room}/participants/bob/remove`],
+            ].map(([method, path, body]) => alice.rest(method, path, body));
+            await end(stack);
+            const answers = await Promise.all(asked);
+            for (const { status, body, headers } of answers) {
+                assert.equal(status, 503, JSON.stringify(body));
+                assert.equal(headers.get('retry-after'), '1');
+                assert.doesNotMatch(body.hint, /Idempotency-Key/, 'none of these takes one');
+            }
+            const reads = answers.slice(0, 5).map(({ body }) => body);
+            for (const { code, hint } of reads) assert.deepEqual([code, /try again/.test(hint)], ['database_unavailable', true], hint);
+            const [renamed, removed] = answers.slice(5).map(({ body }) => body);
+            assert.deepEqual([renamed.code, removed.code], ['uncertain', 'uncertain']);
+            assert.match(renamed.hint, /^Repeat the request/);
+            assert.match(removed.hint, /404 `participant_not_found`/);
+
+            // One that starts now can't know yet who is in which room; a browser may read that, too.
+            stack.configure({ cors_origins: 'https://app.example' });
+            await stack.killParlord();
+            stack.launchParlord();
+            const starting = await until('parlord listens', () =>
+                fetch(`${stack.url}/api/v1/chat/rooms`, { headers: { origin: 'https://app.example' } }).catch(() => null));
+            const { code, requestId } = await starting.json();
+            assert.deepEqual([starting.status, code], [503, 'starting']);
+            assert.equal(starting.headers.get('access-control-allow-origin'), 'https://app.example');
+            assert.equal(starting.headers.get('x-request-id'), requestId);
+            assert.equal(starting.headers.get('retry-after'), '1');
         } finally {
             await stack.stop();
         }

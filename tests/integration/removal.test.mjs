@@ -271,6 +271,7 @@ test('what the broker does not confirm in time is uncertain, and done once', { t
     await stack.killBroker();
     const first = await owner.rest('PATCH', path);
     assert.deepEqual([first.status, first.body.code], [503, 'uncertain']);
+    assert.match(first.body.hint, /404 `participant_not_found`/);
     assert(!(await isIn(room)), 'it was done');
     await stack.startBroker();
     await stack.ready();

@@ -2,6 +2,7 @@
 // a refused request changes nothing.
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { Stack } from './lib/stack.mjs';
 
 let stack;
@@ -405,4 +406,25 @@ test('a form is told that files are not taken yet', { timeout: 30_000 }, async (
     assert.deepEqual([answer.status, code], [415, 'unsupported_media_type']);
     assert.match(hint, /Files are not taken yet/);
     assert.equal((await stack.stored(room)).length, 0);
+});
+
+test('a body that is encoded is refused as such, before it is read', { timeout: 30_000 }, async () => {
+    const { olga, mia } = users;
+    const room = await stack.room([olga, mia]);
+    const say = async (encoding, body) => {
+        const answer = await fetch(`${stack.url}/api/v1/chat/rooms/${room}/messages`, {
+            method: 'POST',
+            headers: { authorization: `Bearer ${olga.token}`, 'content-type': 'application/json', 'content-encoding': encoding },
+            body,
+        });
+        return { status: answer.status, accepted: answer.headers.get('accept-encoding'), body: await answer.json() };
+    };
+    const plain = JSON.stringify({ content: 'by gzip' });
+    for (const [encoding, body] of [['gzip', gzipSync(plain)], ['gzip', plain], ['br', 'x'], ['gzip, identity', plain]]) {
+        const refused = await say(encoding, body);
+        assert.deepEqual([refused.status, refused.body.code, refused.accepted], [415, 'unsupported_encoding', 'identity'], encoding);
+        assert.match(refused.body.hint, /without Content-Encoding/);
+    }
+    assert.equal((await stack.stored(room)).length, 0);
+    assert.equal((await say('identity', plain)).status, 201);
 });

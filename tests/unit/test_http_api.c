@@ -190,6 +190,58 @@ static void test_room_uncertain(void **state)
     assert_answer(503, "\"code\":\"uncertain\"");
 }
 
+/* What was made can't be told as "nothing was changed" when it could not be read again. */
+static void test_room_made_unread(void **state)
+{
+    (void)state;
+    create_group();
+    db_answers(QUERY_ROOM_CREATE, 1);
+    world.barrier_done(world.barrier_context, true);
+    db_fails(ERROR_UNAVAILABLE, "database_unavailable");
+    assert_answer(503, "\"code\":\"uncertain\"");
+    assert_null(strstr(world.body, "Nothing was changed"));
+}
+
+/* Whatever the statement is made of, a read changes nothing. */
+static void test_reads_are_certain(void **state)
+{
+    static const char *const reads[][2] = {
+        {"GET", "/api/v1/chat/rooms"},
+        {"HEAD", "/api/v1/chat/rooms/" ROOM},
+        {"GET", MESSAGES},
+        {"POST", "/api/v1/chat/sync"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof reads / sizeof *reads; i++) {
+        ask(reads[i][0], reads[i][1], "", strcmp(reads[i][0], "POST") == 0 ? "{}" : NULL);
+        db_fails(ERROR_UNCERTAIN, "no_answer");
+        assert_answer(503, "\"code\":\"database_unavailable\"");
+        assert_non_null(strstr(world.body, "try again"));
+        assert_null(strstr(world.body, "Idempotency-Key"));
+        assert_header("Retry-After: 1\n");
+    }
+    ask("PATCH", "/api/v1/chat/rooms/" ROOM, "", "{\"name\":\"x\"}");
+    db_fails(ERROR_UNCERTAIN, "no_answer");
+    assert_answer(503, "\"code\":\"uncertain\"");
+    assert_non_null(strstr(world.body, "\"hint\":\"Repeat the request"));
+    assert_null(strstr(world.body, "Idempotency-Key"));
+}
+
+static void test_content_encodings(void **state)
+{
+    static const char *const gzip[] = {"Content-Encoding", "gzip", NULL};
+    static const char *const identity[] = {"Content-Encoding", "Identity", NULL};
+    (void)state;
+    ask_with(alice, "POST", MESSAGES, "", "\x1f\x8b", gzip);
+    assert_answer(415, "\"code\":\"unsupported_encoding\"");
+    assert_header("Accept-Encoding: identity\n");
+    ask_with(alice, "PATCH", "/api/v1/chat/rooms/" ROOM "/read", "", NULL, gzip);
+    assert_string_equal(world.sent, "{\"seq\":9007199254740991}"); /* there is no body to be encoded */
+    broker_refuses(ERROR_UNAVAILABLE, "busy");
+    ask_with(alice, "POST", MESSAGES, "", "{\"content\":1}", identity);
+    assert_answer(400, "content must");
+}
+
 static void test_room_existing(void **state)
 {
     (void)state;
@@ -460,13 +512,30 @@ static void test_stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_unrouted),     TEST(test_tokens),         TEST(test_cors),
-        TEST(test_rate),         TEST(test_bodies),         TEST(test_room_problems),
-        TEST(test_room_made),    TEST(test_room_uncertain), TEST(test_room_existing),
-        TEST(test_room_refused), TEST(test_room_seen),      TEST(test_agent),
-        TEST(test_room_list),    TEST(test_send),           TEST(test_send_with_key),
-        TEST(test_send_refused), TEST(test_pages),          TEST(test_page_problems),
-        TEST(test_health),       TEST(test_stop),           TEST(test_name_is_counted_in_characters),
+        TEST(test_unrouted),
+        TEST(test_tokens),
+        TEST(test_cors),
+        TEST(test_rate),
+        TEST(test_bodies),
+        TEST(test_room_problems),
+        TEST(test_room_made),
+        TEST(test_room_uncertain),
+        TEST(test_room_existing),
+        TEST(test_room_made_unread),
+        TEST(test_reads_are_certain),
+        TEST(test_content_encodings),
+        TEST(test_room_refused),
+        TEST(test_room_seen),
+        TEST(test_agent),
+        TEST(test_room_list),
+        TEST(test_send),
+        TEST(test_send_with_key),
+        TEST(test_send_refused),
+        TEST(test_pages),
+        TEST(test_page_problems),
+        TEST(test_health),
+        TEST(test_stop),
+        TEST(test_name_is_counted_in_characters),
     };
     return cmocka_run_group_tests_name("http_api", tests, NULL, NULL);
 }

@@ -164,9 +164,13 @@ static void test_removed(void **state)
     change_answers(QUERY_PARTICIPANT_REMOVE, row);
     world.barrier_done(world.barrier_context, false);
     assert_answer(503, "\"code\":\"uncertain\"");
+    assert_non_null(strstr(world.body, "404 `participant_not_found`"));
     ask("PATCH", PARTICIPANTS "/bob/remove", "", NULL);
     db_fails(ERROR_UNCERTAIN, "uncertain");
     assert_answer(503, "\"code\":\"uncertain\"");
+    /* A repetition of what was done is a 404, and no key makes it another. */
+    assert_non_null(strstr(world.body, "404 `participant_not_found`"));
+    assert_null(strstr(world.body, "Idempotency-Key"));
     /* Leaving needs no right over others. */
     alice_is(MEMBER_MEMBER);
     ask("PATCH", PARTICIPANTS "/alice/remove", "", NULL);

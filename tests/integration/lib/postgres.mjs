@@ -91,9 +91,11 @@ export class Postgres {
         this.stopped = undefined;
     }
 
-    // kill -9 of the server's parent; its children end by themselves.
+    // kill -9 of the server's parent; its children end by themselves, those that hang only by the same.
     async kill() {
         const children = this.pids().slice(1);
+        if (this.stopped) for (const pid of children) process.kill(pid, 'SIGKILL');
+        this.stopped = undefined;
         this.server.signal('SIGKILL');
         await this.server.ended;
         await until('backends end', () => children.every((pid) => !existsSync(`/proc/${pid}/exe`)));
