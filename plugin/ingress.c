@@ -35,6 +35,11 @@ static bool within_marks(struct plugin *p, const char *user, size_t size)
 
 static const struct acl_refusal too_large = {ERROR_LIMIT, "payload_too_large",
                                              "the payload is larger than payload_bytes_max"};
+static const struct acl_refusal mark_too_large = {ERROR_LIMIT, "payload_too_large",
+                                                  "a mark has at most 1024 bytes"};
+static const struct acl_refusal typing_too_large = {ERROR_LIMIT, "payload_too_large",
+                                                    "typing has at most 1024 bytes"};
+_Static_assert(RECEIPT_BYTES_MAX == 1024 && TYPING_BYTES_MAX == 1024, "the texts name the limits");
 static const struct acl_refusal too_fast = {ERROR_LIMIT, "rate_limited",
                                             "too many messages; send it again more slowly"};
 static const struct acl_refusal busy = {ERROR_UNAVAILABLE, "busy",
@@ -88,11 +93,11 @@ void ingress_refuse_told(struct plugin *p, const struct client *client, const st
 }
 
 static void refuse_large(struct plugin *p, const struct client *client, const struct topic *topic,
-                         const void *payload, size_t size)
+                         const void *payload, size_t size, const struct acl_refusal *refusal)
 {
     struct item *item = make_refused(p, client, topic, payload, size, request_ids_take(&p->requests));
     if (item != NULL)
-        item_refuse(p, item, &too_large);
+        item_refuse(p, item, refusal);
 }
 
 /* The user that speaks: the topic's last level, which access has compared with the client (or the service
@@ -103,7 +108,7 @@ static void on_send(struct plugin *p, const struct client *client, const struct 
     const struct topic_part *user = &topic->speaker;
     size_t size = event->payloadlen;
     if (size > (size_t)p->config->payload_bytes_max) {
-        refuse_large(p, client, topic, event->payload, size);
+        refuse_large(p, client, topic, event->payload, size, &too_large);
         return;
     }
     struct item *item = item_make(user->text, user->size, "", 0, event->payload, size);
@@ -121,7 +126,7 @@ static void on_mark(struct plugin *p, const struct client *client, const struct 
 {
     const struct topic_part *user = &topic->speaker;
     if (event->payloadlen > RECEIPT_BYTES_MAX) {
-        refuse_large(p, client, topic, NULL, 0);
+        refuse_large(p, client, topic, NULL, 0, &mark_too_large);
         return;
     }
     struct item *item = item_make(user->text, user->size, "", 0, event->payload, event->payloadlen);
@@ -135,16 +140,19 @@ static void on_mark(struct plugin *p, const struct client *client, const struct 
         item_refuse(p, item, &busy);
 }
 
-/* Typing passes straight through to the room; it is small, never retained, and not too often. */
+/* Typing passes straight through to the room; it is small, never retained, and not too often. Its properties
+ * (MQTT 5) could be as large as a packet, within none of our limits: they stay here. The broker takes back
+ * what is left of them. */
 static int on_typing(struct plugin *p, const struct client *client, const struct topic *topic,
                      struct mosquitto_evt_message *event)
 {
     event->retain = false;
     if (event->payloadlen > TYPING_BYTES_MAX) {
-        refuse_large(p, client, topic, NULL, 0);
+        refuse_large(p, client, topic, NULL, 0, &typing_too_large);
         return BROKER_DENIED;
     }
-    if (!live_typing(p, topic, event->payload, event->payloadlen))
+    mosquitto_property_free_all(&event->properties);
+    if (!live_typing(p, topic, event))
         consume(event);
     return BROKER_OK;
 }
@@ -237,7 +245,7 @@ static void on_node_say(struct plugin *p, struct node *node, const struct wire_r
     if (!verdict.allowed) {
         node_deny(p, node, user, record, verdict.rule);
     } else if (record->payload_size > (sends ? (size_t)p->config->payload_bytes_max : RECEIPT_BYTES_MAX)) {
-        node_refuse(p, node, user, record, &too_large);
+        node_refuse(p, node, user, record, sends ? &too_large : &mark_too_large);
     } else if (sends ? !within_rate(p, user, record->user_size) : !within_marks(p, user, record->user_size)) {
         node_refuse(p, node, user, record, &too_fast);
     } else {

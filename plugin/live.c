@@ -1,4 +1,5 @@
-/* What the clients say of typing passes through the broker as it is; what sockets say is published here. */
+/* That a client types passes through the broker as it is; that it ends, and what sockets say, is published
+ * here. */
 #include "plugin/live.h"
 
 #include "core/clock.h"
@@ -24,24 +25,37 @@ static void tell_typed(struct plugin *p, const struct uuid *room, const char *us
             nodes_put(&p->nodes, node, &record);
 }
 
-static void publish_typing(struct plugin *p, const struct uuid *room, const char *user, bool on)
+static void publish_typing(struct plugin *p, const struct uuid *room, const char *user, bool on, int qos)
 {
     char topic[TOPIC_TEXT_MAX];
     topic_format_room(topic, p->config->prefix, room, TOPIC_ROOM_TYPING, user);
     plugin_publish(p, topic, on ? typing_on : typing_off, on ? sizeof typing_on - 1 : sizeof typing_off - 1,
-                   0);
+                   qos);
     tell_typed(p, room, user, strlen(user), on);
 }
 
-bool live_typing(struct plugin *p, const struct topic *topic, const char *payload, size_t size)
+/* What the broker holds until the client releases it (QoS 2), perhaps when it is no longer a member, is said
+ * in its place; and so is an end, which goes behind its beginning then, whoever said that, and not below its
+ * QoS. */
+bool live_typing(struct plugin *p, const struct topic *topic, const struct mosquitto_evt_message *event)
 {
-    int on = typing_parse(payload, size);
+    int on = typing_parse(event->payload, event->payloadlen);
     const struct topic_part *user = &topic->speaker;
-    if (on < 0 || too_large(p, &topic->id) ||
-        !typing_note(p->typing, &topic->id, user->text, user->size, on, p->config->limits, clock_mono_ns()))
+    struct typing_said said = {.room = &topic->id,
+                               .user = user->text,
+                               .size = user->size,
+                               .on = on > 0,
+                               .qos = event->qos > 1 ? 1 : event->qos};
+    if (on < 0 || too_large(p, &topic->id))
         return false;
-    tell_typed(p, &topic->id, user->text, user->size, on);
-    return true;
+    int qos = typing_note(p->typing, &said, p->config->limits, clock_mono_ns());
+    if (qos < 0)
+        return false;
+    tell_typed(p, &topic->id, user->text, user->size, said.on);
+    if (said.on && event->qos <= 1)
+        return true;
+    plugin_publish(p, event->topic, event->payload, event->payloadlen, qos);
+    return false;
 }
 
 void live_node_typing(struct plugin *p, const struct wire_record *record)
@@ -55,19 +69,20 @@ void live_node_typing(struct plugin *p, const struct wire_record *record)
         .kind = TOPIC_ROOM_TYPING, .id = record->room, .speaker = {.text = user, .size = record->user_size}};
     struct subject who = {.user = user, .user_size = record->user_size, .role = ROLE_USER, .connected = true};
     struct grounds grounds = plugin_grounds(p);
-    if (access_topic(&who, ACCESS_WRITE, &topic, &grounds).allowed && !too_large(p, &record->room) &&
-        typing_note(p->typing, &record->room, user, record->user_size, record->on, p->config->limits,
-                    clock_mono_ns()))
-        publish_typing(p, &record->room, user, record->on);
+    struct typing_said said = {
+        .room = &record->room, .user = user, .size = record->user_size, .on = record->on, .qos = 0};
+    if (!access_topic(&who, ACCESS_WRITE, &topic, &grounds).allowed || too_large(p, &record->room))
+        return;
+    int qos = typing_note(p->typing, &said, p->config->limits, clock_mono_ns());
+    if (qos >= 0)
+        publish_typing(p, &record->room, user, record->on, qos);
 }
 
 static void end_typing(struct plugin *p)
 {
-    struct uuid room;
-    char user[USER_ID_MAX + 1];
-    while (typing_expired(p->typing, p->now_ns, &room, user))
-        if (members_role(p->members, &room, user, strlen(user), NULL) != MEMBER_NONE)
-            publish_typing(p, &room, user, false);
+    struct typing_end end;
+    while (typing_expired(p->typing, p->now_ns, &end))
+        publish_typing(p, &end.room, end.user, false, end.qos);
 }
 
 /* ---- Presence. ---- */
@@ -139,6 +154,8 @@ void live_member_changes(struct plugin *p, const struct uuid *room, const char *
     size_t size = members_room_size(p->members, room), max = (size_t)p->config->presence_room_max;
     bool is_in = members_role(p->members, room, user, user_size, NULL) != MEMBER_NONE;
     char name[USER_ID_MAX + 1];
+    if (role == MEMBER_NONE) /* told when the mirror has changed, so that the user itself hears nothing */
+        typing_leave(p->typing, room, user, user_size);
     if (role == MEMBER_NONE && is_in && size == max + 1) { /* small enough from now on */
         members_each_user(p->members, room, show_member, p);
     } else if (role != MEMBER_NONE && !is_in && size >= 1 && size < max) {
@@ -154,6 +171,11 @@ static void show_if_seen(void *context, const char *user, bool online, int64_t s
     (void)online, (void)since_ms;
     if (is_seen(context, user))
         show(context, user);
+}
+
+void live_members_changed(struct plugin *p)
+{
+    end_typing(p);
 }
 
 void live_members_loaded(struct plugin *p)

@@ -13,8 +13,9 @@
 void live_create(struct plugin *p);
 void live_destroy(struct plugin *p);
 
-/* A member's publish: true when it may pass on as it is, with the nodes told. */
-bool live_typing(struct plugin *p, const struct topic *topic, const char *payload, size_t size);
+/* A member's publish: true when it may pass on as it is, with the nodes told; else it is dropped, or was
+ * published here. */
+bool live_typing(struct plugin *p, const struct topic *topic, const struct mosquitto_evt_message *event);
 
 /* TYPING and ONLINE of a node. */
 void live_node_typing(struct plugin *p, const struct wire_record *record);
@@ -32,6 +33,9 @@ void live_user_changed(struct plugin *p, const char *user);
 void live_member_changes(struct plugin *p, const struct uuid *room, const char *user, size_t user_size,
                          enum member_role role);
 void live_members_loaded(struct plugin *p);
+
+/* The members who were about to go are gone: what they typed is told to be over, before the events. */
+void live_members_changed(struct plugin *p);
 
 /* What is over by now: typing, graces. */
 void live_tick(struct plugin *p);

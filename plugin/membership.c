@@ -44,6 +44,7 @@ static void on_change(void *context, const struct uuid *room, enum room_type typ
 void membership_apply(struct plugin *p, struct memberlog_batch **batch)
 {
     memberlog_apply(*batch, p->members, on_change, p);
+    live_members_changed(p);
     if (memberlog_batch_is_reset(*batch)) {
         live_members_loaded(p);
         log_info("membership", "loaded %zu memberships, %zu KiB, version %lld", members_pairs(p->members),

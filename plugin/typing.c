@@ -1,5 +1,5 @@
 /* An entry lives for TYPING_ENDS_MS from its last beginning, so those that end first stand first in a list.
- */
+ * One whose user has left the room is put before them. */
 #include "plugin/typing.h"
 
 #include "core/buf.h"
@@ -15,7 +15,8 @@ struct entry {
     struct entry *older, *newer;
     struct uuid room;
     int64_t began_ns;
-    bool on;
+    bool on, left;
+    int qos;
     size_t size;
     char user[];
 };
@@ -58,6 +59,17 @@ static void list_add(struct typing *t, struct entry *entry)
     t->newest = entry;
 }
 
+static void list_add_first(struct typing *t, struct entry *entry)
+{
+    entry->older = NULL;
+    entry->newer = t->oldest;
+    if (t->oldest != NULL)
+        t->oldest->older = entry;
+    else
+        t->newest = entry;
+    t->oldest = entry;
+}
+
 static void list_remove(struct typing *t, struct entry *entry)
 {
     if (entry->older != NULL)
@@ -81,38 +93,60 @@ static struct entry *entry_add(struct typing *t, const struct uuid *room, const 
     return entry;
 }
 
-bool typing_note(struct typing *t, const struct uuid *room, const char *user, size_t size, bool on,
-                 bool limited, int64_t now_ns)
+static int note_end(struct entry *entry, int qos)
 {
-    struct entry *entry = entry_find(t, room, user, size);
-    if (!on) {
-        bool was_on = entry != NULL && entry->on;
-        if (was_on)
-            entry->on = false;
-        return was_on;
-    }
+    if (entry == NULL || !entry->on)
+        return -1;
+    entry->on = false;
+    return qos > entry->qos ? qos : entry->qos;
+}
+
+int typing_note(struct typing *t, const struct typing_said *said, bool limited, int64_t now_ns)
+{
+    struct entry *entry = entry_find(t, said->room, said->user, said->size);
+    if (!said->on)
+        return note_end(entry, said->qos);
     if (entry == NULL && t->entries.count >= TYPING_MAX)
-        return false;
+        return -1;
     if (entry != NULL && limited && now_ns - entry->began_ns < TYPING_EVERY_MS * NS_PER_MS)
-        return false;
+        return -1;
     if (entry == NULL) {
-        entry = entry_add(t, room, user, size);
+        entry = entry_add(t, said->room, said->user, said->size);
     } else {
         list_remove(t, entry);
         list_add(t, entry);
     }
+    if (!entry->on || said->qos > entry->qos)
+        entry->qos = said->qos;
     entry->began_ns = now_ns;
     entry->on = true;
-    return true;
+    entry->left = false;
+    return said->qos;
 }
 
-bool typing_expired(struct typing *t, int64_t now_ns, struct uuid *room_out, char user_out[USER_ID_MAX + 1])
+void typing_leave(struct typing *t, const struct uuid *room, const char *user, size_t size)
 {
-    while (t->oldest != NULL && now_ns - t->oldest->began_ns >= TYPING_ENDS_MS * NS_PER_MS) {
+    struct entry *entry = entry_find(t, room, user, size);
+    if (entry == NULL)
+        return;
+    list_remove(t, entry);
+    list_add_first(t, entry);
+    entry->left = true;
+}
+
+static bool is_over(const struct entry *entry, int64_t now_ns)
+{
+    return entry->left || now_ns - entry->began_ns >= TYPING_ENDS_MS * NS_PER_MS;
+}
+
+bool typing_expired(struct typing *t, int64_t now_ns, struct typing_end *out)
+{
+    while (t->oldest != NULL && is_over(t->oldest, now_ns)) {
         struct entry *entry = t->oldest;
         bool on = entry->on;
-        *room_out = entry->room;
-        memcpy(user_out, entry->user, entry->size + 1);
+        out->room = entry->room;
+        out->qos = entry->qos;
+        memcpy(out->user, entry->user, entry->size + 1);
         list_remove(t, entry);
         table_remove(&t->entries, &entry->link);
         free(entry);

@@ -76,6 +76,105 @@ test('no typing in large rooms, by strangers, or without sense', { timeout: 30_0
     for (const door of [member, open, typist, socket, stranger]) await door.close();
 });
 
+// The typist is gone before it said that it types no more: the members hear the end from the plugin at the removal.
+test('typing ends when the typist is removed or leaves, and the typist hears nothing of it', { timeout: 60_000 }, async () => {
+    const carol = stack.user('carol');
+    for (const [by, remover] of [['mqtt', alice], ['mqtt', carol], ['socket', alice], ['socket', carol]]) {
+        const what = `typing by ${by}, removed by ${remover.id}`;
+        const id = await stack.room([alice, bob, carol]);
+        const subscribe = [`${room(id)}/#`];
+        const member = await bob.mqtt({ subscribe });
+        const open = await bob.socket({ room: id });
+        const typist = await carol.mqtt({ subscribe: [...subscribe, 'chat/v1/users/carol/events'] });
+        const socket = await carol.socket({ room: id });
+        if (by === 'mqtt') await typist.client.publishAsync(`${room(id)}/typing/carol`, '{"isTyping":true}', { qos: 1 });
+        else assert.deepEqual(await socket.emit('typing_start', { chatRoomId: id }), { status: 'ok' });
+        await open.other.find((m) => m.event === 'user_typing');
+        assert.equal((await remover.rest('PATCH', `/chat/rooms/${id}/participants/carol/remove`)).status, 200);
+        await open.other.find((m) => m.event === 'participant_removed');
+        await member.other.find((m) => m.text.includes('participant_removed'));
+        // The event to the one removed comes behind all that the removal ended.
+        await typist.other.find((m) => m.text.includes('room_removed'));
+        await socket.other.find((m) => m.event === 'participant_removed' || m.event === 'room_removed');
+        assert.deepEqual(typings(open).map((m) => m.args[0]), [true, false].map((isTyping) => ({ chatRoomId: id, userId: 'carol', isTyping })), what);
+        assert.deepEqual(typings(member).map((m) => m.text), ['{"isTyping":true}', '{"isTyping":false}'], what);
+        assert.deepEqual(typings(typist).map((m) => m.text), ['{"isTyping":true}'], what);
+        assert.deepEqual(typings(socket), [], what);
+        for (const door of [member, open, typist, socket]) await door.close();
+    }
+});
+
+// At QoS 2 the broker passes a message on when the client releases it, which may be long after it was allowed.
+test('typing at QoS 2 is told at once, and not by its release after a removal', { timeout: 30_000 }, async () => {
+    const carol = stack.user('carol');
+    const id = await stack.room([alice, bob, carol]);
+    const member = await bob.mqtt({ subscribe: [`${room(id)}/typing/+`] });
+    const other = await alice.mqtt();
+    const typist = await carol.mqtt();
+    const send = typist.client._sendPacket.bind(typist.client);
+    const released = new Promise((resolve) => {
+        typist.client._sendPacket = (packet, ...rest) => (packet.cmd === 'pubrel' ? resolve([packet, ...rest]) : send(packet, ...rest));
+    });
+    const published = typist.client.publishAsync(`${room(id)}/typing/carol`, '{"isTyping":true}', { qos: 2 });
+    const release = await released;
+    await member.other.find((m) => m.text === '{"isTyping":true}', 3000);
+    assert.equal((await alice.rest('PATCH', `/chat/rooms/${id}/participants/carol/remove`)).status, 200);
+    await member.other.find((m) => m.text === '{"isTyping":false}');
+    send(...release);
+    await published;
+    await other.client.publishAsync(`${room(id)}/typing/alice`, '{"isTyping":true}', { qos: 2 });
+    await member.other.find((m) => m.topic.endsWith('/alice'));
+    assert.deepEqual(typings(member).map((m) => m.text), [true, false, true].map((isTyping) => JSON.stringify({ isTyping })));
+    for (const door of [member, other, typist]) await door.close();
+});
+
+test('who was away and finds that somebody began to type finds the end too', { timeout: 30_000 }, async () => {
+    const id = await stack.room([alice, bob]);
+    const session = { clientId: 'bob:away', clean: false };
+    const before = await bob.mqtt({ ...session, subscribe: [`${room(id)}/typing/+`] });
+    await before.close();
+    const present = await bob.mqtt({ subscribe: [`${room(id)}/typing/+`] });
+    const typist = await alice.mqtt();
+    await typist.client.publishAsync(`${room(id)}/typing/alice`, '{"isTyping":true}', { qos: 1 });
+    await present.other.find((m) => m.text === '{"isTyping":false}');
+    const back = await bob.mqtt(session);
+    await back.other.find((m) => m.text === '{"isTyping":true}');
+    await typist.client.publishAsync(`${room(id)}/typing/alice`, '{"isTyping":true}', { qos: 1 }); // behind what was queued
+    await back.other.count(3);
+    assert.deepEqual(typings(back).map((m) => JSON.parse(m.text).isTyping), [true, false, true]);
+    for (const door of [present, typist, back]) await door.close();
+});
+
+test('typing carries nothing but its payload, which is small', { timeout: 30_000 }, async () => {
+    const id = await stack.room([alice, bob]);
+    const member = await bob.mqtt({ protocolVersion: 5, subscribe: [`${room(id)}/typing/+`] });
+    const packets = [];
+    member.client.on('message', (topic, payload, { properties }) => packets.push(properties ?? {}));
+    const typist = await alice.mqtt({ protocolVersion: 5 });
+    const properties = {
+        userProperties: { note: Array.from({ length: 60 }, () => 'n'.repeat(1000)) },
+        contentType: 'text/plain',
+        responseTopic: 'chat/v1/elsewhere',
+        correlationData: Buffer.alloc(1000, 1),
+        payloadFormatIndicator: true,
+        messageExpiryInterval: 60,
+    };
+    const say = (payload, word = 'typing') => typist.client.publishAsync(`${room(id)}/${word}/alice`, payload, { qos: 1, properties });
+    const pad = (size) => `${'{"isTyping":true'.padEnd(size - 1)}}`;
+    await say(pad(1024));
+    await say('{"isTyping":false}');
+    await member.other.count(2);
+    assert.deepEqual(typings(member).map((m) => m.text.length), [1024, 18]);
+    const names = packets.map((p) => Object.keys(p));
+    assert.deepEqual(names, [['messageExpiryInterval'], []], JSON.stringify(packets).slice(0, 300));
+    await assert.rejects(say(pad(1025)));
+    for (const word of ['read', 'delivered']) await say(pad(1025), word);
+    await typist.acks.count(3);
+    assert.deepEqual(typist.acks.items.map((a) => [a.status, a.code]), Array(3).fill(['rejected', 'payload_too_large']));
+    assert.deepEqual(typist.acks.items.map((a) => a.message).sort(), ['a mark has at most 1024 bytes', 'a mark has at most 1024 bytes', 'typing has at most 1024 bytes']);
+    for (const door of [member, typist]) await door.close();
+});
+
 // ---- Presence.
 
 const presence = (user) => `chat/v1/users/${user}/presence`;

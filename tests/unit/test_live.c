@@ -33,8 +33,8 @@ static __attribute__((format(printf, 1, 2))) void note(const char *format, ...)
 void plugin_publish(struct plugin *plugin, const char *topic, const void *payload, size_t size, int qos)
 {
     assert_ptr_equal(plugin, &p);
-    assert_int_equal(qos, 0);
-    note("%s %.*s\n", strrchr(topic, '/') + 1, (int)size, (const char *)payload);
+    note("%s %.*s%s\n", strrchr(topic, '/') + 1, (int)size, (const char *)payload,
+         qos == 0 ? "" : " at QoS 1");
 }
 
 /* Without the time. */
@@ -88,7 +88,10 @@ static void join(const struct uuid *id, const char *user)
 static void leave(const struct uuid *id, const char *user)
 {
     live_member_changes(&p, id, user, strlen(user), MEMBER_NONE);
+    nodes_flush(&p.nodes);
+    note("%s leaves\n", user);
     members_apply(p.members, id, ROOM_GROUP, user, strlen(user), MEMBER_NONE);
+    live_members_changed(&p);
 }
 
 static int set_up(void **state)
@@ -121,11 +124,21 @@ static int tear_down(void **state)
 
 /* ---- Typing. ---- */
 
-static bool types(const char *user, const char *payload)
+static bool types_at(const char *user, const char *payload, int qos)
 {
     struct topic topic = {
         .kind = TOPIC_ROOM_TYPING, .id = room, .speaker = {.text = user, .size = strlen(user)}};
-    return live_typing(&p, &topic, payload, strlen(payload));
+    char name[64], text[64];
+    snprintf(name, sizeof name, "chat/v1/rooms/x/typing/%s", user);
+    snprintf(text, sizeof text, "%s", payload);
+    struct mosquitto_evt_message event = {
+        .topic = name, .payload = text, .payloadlen = (uint32_t)strlen(text), .qos = (uint8_t)qos};
+    return live_typing(&p, &topic, &event);
+}
+
+static bool types(const char *user, const char *payload)
+{
+    return types_at(user, payload, 0);
 }
 
 static void socket_types(const char *user, bool on)
@@ -140,11 +153,11 @@ static void typing_of_clients_passes_and_is_told(void **state)
     (void)state;
     assert_true(types("ann", "{\"isTyping\":true}"));
     assert_said("node typed ann 1\n");
-    assert_false(types("ann", "{\"isTyping\":true}")); /* once a second */
-    assert_true(types("ann", "{\"isTyping\":false}"));
+    assert_false(types("ann", "{\"isTyping\":true}"));          /* once a second */
+    assert_false(types("ann", "{\"isTyping\":false,\"x\":1}")); /* said in its place */
     assert_false(types("ann", "{\"isTyping\":false}"));
     assert_false(types("bob", "{\"isTyping\":1}"));
-    assert_said("node typed ann 0\n");
+    assert_said("ann {\"isTyping\":false,\"x\":1}\nnode typed ann 0\n");
     node_unwatch(node, &room);
     assert_true(types("bob", "{\"isTyping\":true}"));
     assert_said("");
@@ -164,18 +177,66 @@ static void typing_of_sockets_is_published(void **state)
     assert_said("ann {\"isTyping\":false}\nnode typed ann 0\n");
 }
 
-static void typing_ends_by_itself_for_those_who_stayed(void **state)
+static void typing_ends_by_itself(void **state)
 {
     (void)state;
     assert_true(types("ann", "{\"isTyping\":true}"));
-    assert_true(types("bob", "{\"isTyping\":true}"));
-    leave(&room, "bob");
-    assert_said("node typed ann 1\nnode typed bob 1\n");
+    assert_said("node typed ann 1\n");
     p.now_ns = INT64_MAX / 2;
     live_tick(&p);
     assert_said("ann {\"isTyping\":false}\nnode typed ann 0\n");
     live_tick(&p);
     assert_said("");
+}
+
+static void typing_ends_when_the_typist_has_left(void **state)
+{
+    (void)state;
+    assert_true(types("ann", "{\"isTyping\":true}"));
+    socket_types("bob", true);
+    leave(&room, "bob"); /* who is no longer a member when it is told */
+    assert_said("bob {\"isTyping\":true}\nnode typed ann 1\nnode typed bob 1\n"
+                "bob leaves\nbob {\"isTyping\":false}\nnode typed bob 0\n");
+    socket_types("bob", false);
+    assert_said("");
+    p.now_ns = INT64_MAX / 2;
+    live_tick(&p);
+    assert_said("ann {\"isTyping\":false}\nnode typed ann 0\n");
+    leave(&room, "ann");
+    assert_said("ann leaves\n");
+}
+
+/* The members were loaded anew: nobody said who has gone. */
+static void typing_ends_also_of_one_who_is_gone_unsaid(void **state)
+{
+    (void)state;
+    assert_true(types("bob", "{\"isTyping\":true}"));
+    members_apply(p.members, &room, ROOM_GROUP, "bob", 3, MEMBER_NONE);
+    assert_said("node typed bob 1\n");
+    p.now_ns = INT64_MAX / 2;
+    live_tick(&p);
+    assert_said("bob {\"isTyping\":false}\nnode typed bob 0\n");
+}
+
+static void typing_ends_at_the_qos_of_its_beginning(void **state)
+{
+    (void)state;
+    assert_true(types_at("ann", "{\"isTyping\":true}", 1));
+    socket_types("ann", false);
+    assert_said("ann {\"isTyping\":false} at QoS 1\nnode typed ann 1\nnode typed ann 0\n");
+    assert_true(types_at("bob", "{\"isTyping\":true}", 1));
+    leave(&room, "bob");
+    assert_said("node typed bob 1\nbob leaves\nbob {\"isTyping\":false} at QoS 1\nnode typed bob 0\n");
+}
+
+static void typing_of_clients_ends_at_the_qos_of_its_beginning(void **state)
+{
+    (void)state;
+    assert_true(types_at("ann", "{\"isTyping\":true}", 1));
+    assert_false(types("ann", "{\"isTyping\":false}"));
+    assert_said("ann {\"isTyping\":false} at QoS 1\nnode typed ann 1\nnode typed ann 0\n");
+    assert_false(types_at("bob", "{\"isTyping\":true}", 2));
+    assert_said("bob {\"isTyping\":true} at QoS 1\nnode typed bob 1\n");
 }
 
 static void large_rooms_have_no_typing(void **state)
@@ -248,7 +309,7 @@ static void only_company_sees_a_status(void **state)
     is_at_node("eve", false);
     p.now_ns = INT64_MAX / 2;
     live_tick(&p);
-    assert_said("retained none\nrow eve offline\nnode presence eve 0\n");
+    assert_said("ann leaves\nretained none\nrow eve offline\nnode presence eve 0\n");
 }
 
 static void connections_by_mqtt_count_but_the_services(void **state)
@@ -273,11 +334,18 @@ static void connections_by_mqtt_count_but_the_services(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(typing_of_clients_passes_and_is_told),       TEST(typing_of_sockets_is_published),
-        TEST(typing_ends_by_itself_for_those_who_stayed), TEST(large_rooms_have_no_typing),
-        TEST(online_and_offline_are_told_once),           TEST(a_node_that_goes_takes_its_users_along),
-        TEST(a_node_that_says_hello_is_told_of_all_once), TEST(only_company_sees_a_status),
-        TEST(connections_by_mqtt_count_but_the_services)};
+    const struct CMUnitTest tests[] = {TEST(typing_of_clients_passes_and_is_told),
+                                       TEST(typing_of_sockets_is_published),
+                                       TEST(typing_ends_by_itself),
+                                       TEST(typing_ends_when_the_typist_has_left),
+                                       TEST(typing_ends_also_of_one_who_is_gone_unsaid),
+                                       TEST(typing_ends_at_the_qos_of_its_beginning),
+                                       TEST(typing_of_clients_ends_at_the_qos_of_its_beginning),
+                                       TEST(large_rooms_have_no_typing),
+                                       TEST(online_and_offline_are_told_once),
+                                       TEST(a_node_that_goes_takes_its_users_along),
+                                       TEST(a_node_that_says_hello_is_told_of_all_once),
+                                       TEST(only_company_sees_a_status),
+                                       TEST(connections_by_mqtt_count_but_the_services)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,9 +12,26 @@
 
 static const struct uuid room = {{1}}, other_room = {{2}};
 
+static int note(struct typing *t, const struct uuid *where, const char *user, bool on, int qos, bool limited,
+                int64_t now_ns)
+{
+    struct typing_said said = {.room = where, .user = user, .size = strlen(user), .on = on, .qos = qos};
+    return typing_note(t, &said, limited, now_ns);
+}
+
 static bool says(struct typing *t, const char *user, bool on, int64_t now_ns)
 {
-    return typing_note(t, &room, user, strlen(user), on, true, now_ns);
+    return note(t, &room, user, on, 0, true, now_ns) == 0;
+}
+
+/* The next who ends, "-" when there is none. */
+static const char *ends(struct typing *t, int64_t now_ns)
+{
+    static struct typing_end end;
+    if (!typing_expired(t, now_ns, &end))
+        return "-";
+    assert_true(uuid_equal(&end.room, &room));
+    return end.user;
 }
 
 static void once_a_second(void **state)
@@ -24,13 +41,13 @@ static void once_a_second(void **state)
     assert_true(says(t, "ann", true, S));
     assert_false(says(t, "ann", true, S + S / 2));
     assert_true(says(t, "bob", true, S + S / 2));
-    assert_true(typing_note(t, &other_room, "ann", 3, true, true, S + S / 2));
+    assert_int_equal(note(t, &other_room, "ann", true, 0, true, S + S / 2), 0);
     assert_true(says(t, "ann", true, 2 * S));
     assert_true(says(t, "ann", false, 2 * S + 1));
     assert_false(says(t, "ann", false, 2 * S + 2));
     assert_false(says(t, "ann", true, 2 * S + 3));
     assert_false(says(t, "ann", false, 2 * S + 4)); /* what did not begin does not end */
-    assert_true(typing_note(t, &room, "ann", 3, true, false, 2 * S + 5));
+    assert_int_equal(note(t, &room, "ann", true, 0, false, 2 * S + 5), 0);
     typing_destroy(&t);
 }
 
@@ -38,22 +55,57 @@ static void ends_by_itself(void **state)
 {
     (void)state;
     struct typing *t = typing_create();
-    struct uuid where;
-    char who[USER_ID_MAX + 1];
     says(t, "ann", true, S);
     says(t, "bob", true, 2 * S);
     says(t, "eve", true, 2 * S);
     says(t, "ann", true, 3 * S);
     says(t, "eve", false, 4 * S);
-    assert_false(typing_expired(t, 8 * S - 1, &where, who));
-    assert_true(typing_expired(t, 8 * S, &where, who));
-    assert_string_equal(who, "bob");
-    assert_true(uuid_equal(&where, &room));
-    assert_false(typing_expired(t, 8 * S, &where, who)); /* eve has ended */
-    assert_true(typing_expired(t, 9 * S, &where, who));
-    assert_string_equal(who, "ann");
-    assert_false(typing_expired(t, 90 * S, &where, who));
+    assert_string_equal(ends(t, 8 * S - 1), "-");
+    assert_string_equal(ends(t, 8 * S), "bob");
+    assert_string_equal(ends(t, 8 * S), "-"); /* eve has ended */
+    assert_string_equal(ends(t, 9 * S), "ann");
+    assert_string_equal(ends(t, 90 * S), "-");
     assert_false(says(t, "ann", false, 91 * S));
+    typing_destroy(&t);
+}
+
+static void ends_with_leaving(void **state)
+{
+    (void)state;
+    struct typing *t = typing_create();
+    typing_leave(t, &room, "ann", 3); /* who does not type */
+    says(t, "ann", true, S);
+    says(t, "bob", true, S);
+    says(t, "eve", true, S);
+    says(t, "eve", false, S);
+    typing_leave(t, &other_room, "bob", 3);
+    assert_string_equal(ends(t, 2 * S), "-");
+    typing_leave(t, &room, "eve", 3);
+    typing_leave(t, &room, "bob", 3);
+    assert_string_equal(ends(t, 2 * S), "bob");
+    assert_string_equal(ends(t, 2 * S), "-");
+    assert_false(says(t, "bob", false, 2 * S));
+    typing_leave(t, &room, "ann", 3);
+    assert_true(says(t, "ann", true, 2 * S)); /* is back before it was told */
+    assert_string_equal(ends(t, 2 * S), "-");
+    assert_string_equal(ends(t, 8 * S), "ann");
+    typing_destroy(&t);
+}
+
+static void ends_at_the_qos_of_the_beginning(void **state)
+{
+    (void)state;
+    struct typing *t = typing_create();
+    struct typing_end end;
+    assert_int_equal(note(t, &room, "ann", true, 1, true, S), 1);
+    assert_int_equal(note(t, &room, "ann", true, 0, true, 2 * S), 0);
+    assert_int_equal(note(t, &room, "ann", false, 0, true, 2 * S), 1);
+    assert_int_equal(note(t, &room, "ann", true, 0, true, 3 * S), 0);
+    assert_true(typing_expired(t, 9 * S, &end));
+    assert_int_equal(end.qos, 0);
+    assert_int_equal(note(t, &room, "ann", true, 1, true, 9 * S), 1);
+    assert_true(typing_expired(t, 15 * S, &end));
+    assert_int_equal(end.qos, 1);
     typing_destroy(&t);
 }
 
@@ -92,10 +144,9 @@ static void payloads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(once_a_second),
-        cmocka_unit_test(ends_by_itself),
-        cmocka_unit_test(has_a_limit),
-        cmocka_unit_test(payloads),
+        cmocka_unit_test(once_a_second),     cmocka_unit_test(ends_by_itself),
+        cmocka_unit_test(ends_with_leaving), cmocka_unit_test(ends_at_the_qos_of_the_beginning),
+        cmocka_unit_test(has_a_limit),       cmocka_unit_test(payloads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
