@@ -23,17 +23,20 @@ static void table_grow(struct table *t)
     free(t->slots);
     t->slots = slots;
     t->slot_count = count;
+    t->taken = 0;
 }
 
 void table_put(struct table *t, struct table_link *link, uint64_t hash)
 {
     if (t->count >= t->slot_count)
         table_grow(t);
-    struct table_link **slot = &t->slots[hash & (t->slot_count - 1)];
+    size_t at = hash & (t->slot_count - 1);
     link->hash = hash;
-    link->next = *slot;
-    *slot = link;
+    link->next = t->slots[at];
+    t->slots[at] = link;
     t->count++;
+    if (at < t->taken)
+        t->taken = at;
 }
 
 void table_remove(struct table *t, struct table_link *link)
@@ -71,11 +74,10 @@ struct table_link *table_take(struct table *t)
 {
     if (t->count == 0)
         return NULL;
-    size_t i = 0;
-    while (t->slots[i] == NULL)
-        i++;
-    struct table_link *link = t->slots[i];
-    t->slots[i] = link->next;
+    while (t->slots[t->taken] == NULL)
+        t->taken++;
+    struct table_link *link = t->slots[t->taken];
+    t->slots[t->taken] = link->next;
     link->next = NULL;
     t->count--;
     return link;

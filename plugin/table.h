@@ -17,6 +17,7 @@ struct table_link {
 struct table {
     struct table_link **slots;
     size_t slot_count, count;
+    size_t taken; /* slots below this one are empty */
 };
 
 #define table_entry(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
@@ -28,7 +29,7 @@ void table_remove(struct table *t, struct table_link *link);
 struct table_link *table_first(const struct table *t, uint64_t hash);
 struct table_link *table_next(const struct table_link *link);
 
-/* Takes any entry out, for tearing down; NULL when empty. */
+/* Takes any entry out, for tearing down; NULL when empty. All are taken in one walk over the slots. */
 struct table_link *table_take(struct table *t);
 void table_finish(struct table *t);
 
