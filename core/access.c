@@ -62,13 +62,12 @@ static bool is_self(const struct subject *who, const struct topic_part *part)
 static struct verdict ask_members(const struct subject *who, const struct topic *topic,
                                   const struct members *members)
 {
-    enum room_type type;
+    enum room_type type = ROOM_DIRECT;
     if (members_role(members, &topic->id, who->user, who->user_size, NULL) != MEMBER_NONE)
         return allow(RULE_MEMBER);
-    /* An agent sees every support room: what it may not do there is no secret. */
-    bool seen =
-        who->role == ROLE_AGENT && members_room_type(members, &topic->id, &type) && type == ROOM_SUPPORT;
-    return deny(seen ? RULE_MATRIX : RULE_NOT_MEMBER);
+    /* The matrix says whether it is a stranger, to whom nothing exists, or an agent that has not joined. */
+    members_room_type(members, &topic->id, &type);
+    return access_room(OPERATION_READ, type, MEMBER_NONE, who->role, MEMBER_NONE);
 }
 
 /* In the topics of a user, speaker and owner are one; in a signal the owner is the one spoken to. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { randomUUID } from 'node:crypto';
+import { say } from './lib/clients.mjs';
 import { Stack } from './lib/stack.mjs';
 import { until } from './lib/events.mjs';
 
@@ -13,16 +14,6 @@ before(async () => {
 }, { timeout: 60_000 });
 
 after(() => stack?.stop());
-
-async function say(user, room, ...contents) {
-    const said = [];
-    for (const content of contents) {
-        const { status, body } = await user.rest('POST', `/chat/rooms/${room}/messages`, { content });
-        assert.equal(status, 201, JSON.stringify(body));
-        said.push(body);
-    }
-    return said;
-}
 
 const edit = (user, id, content) => user.rest('PATCH', `/chat/messages/${id}`, { content });
 const remove = (user, id) => user.rest('DELETE', `/chat/messages/${id}`);

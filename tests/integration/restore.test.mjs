@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import test from 'node:test';
+import { say } from './lib/clients.mjs';
 import { Stack } from './lib/stack.mjs';
 import { until } from './lib/events.mjs';
 
@@ -21,16 +22,6 @@ async function begin() {
         await stack.stop();
         throw error;
     }
-}
-
-async function say(user, room, ...contents) {
-    const said = [];
-    for (const content of contents) {
-        const { status, body } = await user.rest('POST', `/chat/rooms/${room}/messages`, { content });
-        assert.equal(status, 201, JSON.stringify(body));
-        said.push(body);
-    }
-    return said;
 }
 
 // Stops all three; `signal` is what the broker gets. The file knows of every message then: a second is left to it.

@@ -2,6 +2,7 @@
 // sends a draft and gives the answer in one shape, {status: 'stored', id, seq, clientMessageId} or
 // {status: 'rejected', code}, and keeps a log of the messages that it saw. Everything that comes by any door is held
 // against the published contract: by REST at once, by the others at the end of the test at the latest (stack.stop).
+import assert from 'node:assert/strict';
 import { createHmac, randomUUID } from 'node:crypto';
 import mqtt from 'mqtt';
 import { io } from 'socket.io-client';
@@ -77,6 +78,17 @@ export class User {
     socket(options) {
         return SocketDoor.open(this, options);
     }
+}
+
+// Messages by REST, one after the other, each stored; resolves with them.
+export async function say(user, room, ...contents) {
+    const said = [];
+    for (const content of contents) {
+        const { status, body } = await user.rest('POST', `/chat/rooms/${room}/messages`, { content });
+        assert.equal(status, 201, JSON.stringify(body));
+        said.push(body);
+    }
+    return said;
 }
 
 const stored = (message) => ({
