@@ -7,7 +7,7 @@
 #ifndef PARLOR_PLUGIN_ASKED_H
 #define PARLOR_PLUGIN_ASKED_H
 
-#include "plugin/table.h"
+#include "core/table.h"
 
 #include <stdbool.h>
 #include <stddef.h>

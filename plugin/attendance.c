@@ -3,8 +3,8 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/ids.h"
+#include "core/table.h"
 #include "plugin/store_attendance.h"
-#include "plugin/table.h"
 
 #include <stdlib.h>
 #include <string.h>

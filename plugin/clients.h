@@ -12,8 +12,8 @@
 #ifndef PARLOR_PLUGIN_CLIENTS_H
 #define PARLOR_PLUGIN_CLIENTS_H
 
+#include "core/table.h"
 #include "core/token.h"
-#include "plugin/table.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
 
 #include "core/buf.h"
 #include "core/ids.h"
-#include "plugin/table.h"
+#include "core/table.h"
 
 #include <stdlib.h>
 #include <string.h>

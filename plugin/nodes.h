@@ -7,8 +7,8 @@
 #ifndef PARLOR_PLUGIN_NODES_H
 #define PARLOR_PLUGIN_NODES_H
 
+#include "core/table.h"
 #include "core/wire.h"
-#include "plugin/table.h"
 
 #include <stdbool.h>
 #include <stddef.h>

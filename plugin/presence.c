@@ -2,7 +2,7 @@
 #include "plugin/presence.h"
 
 #include "core/buf.h"
-#include "plugin/table.h"
+#include "core/table.h"
 
 #include <stdlib.h>
 #include <string.h>

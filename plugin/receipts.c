@@ -8,7 +8,7 @@
 #include "core/clock.h"
 #include "core/json.h"
 #include "core/log.h"
-#include "plugin/table.h"
+#include "core/table.h"
 
 #include <stdlib.h>
 #include <string.h>

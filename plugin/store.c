@@ -1,7 +1,9 @@
 /* How a batch goes: items sorted by room, so that every writer locks rooms in the same order; the two
- * statements of the fast way in one flush, then the sync (store_run.c); outcomes only when the sync has come
- * back, for until then nothing is committed. When the fast way was refused by a constraint, the careful way
- * judges each item; it is kept for a few batches more, for resends come in swarms.
+ * statements of the fast way in one flush, then the sync (store_run.c); outcomes count only when the sync has
+ * come back, for until then nothing is committed. The next batch's statements may be sent behind the sync:
+ * the server comes to them when the commit is done, whatever the writer does meanwhile. When the fast way was
+ * refused by a constraint, the careful way judges each item; it is kept for a few batches more, for resends
+ * come in swarms.
  *
  * A sender's own read watermark is remembered here and written once a second (store_flush). */
 #include "plugin/store.h"
@@ -14,12 +16,14 @@
 #include "plugin/store_run.h"
 #include "plugin/store_sql.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CAREFUL_BATCHES   16 /* after a refusal, so many batches go the careful way at once */
 #define FLUSH_INTERVAL_NS INT64_C(1000000000)
 #define OWN_READS_MAX     16384
+#define STATEMENTS        2 /* of a batch */
 
 /* ---- Outcomes. ---- */
 
@@ -42,13 +46,15 @@ static void set_stored(struct store_item *item, int64_t seq)
                                      .created_at_ms = item->created_at_ms};
 }
 
-static void remember(struct store *store, const struct store_item *item)
+/* What was committed. */
+static void remember(struct store *store, const struct store_item *items, size_t count)
 {
-    if (item->outcome != STORE_STORED) {
-        return;
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].outcome == STORE_STORED) {
+            store_past_note(store, &items[i].room, items[i].message.seq);
+            watermarks_raise(store->own_reads, &items[i].room, items[i].user, items[i].message.seq);
+        }
     }
-    store_past_note(store, &item->room, item->message.seq);
-    watermarks_raise(store->own_reads, &item->room, item->user, item->message.seq);
 }
 
 /* The rooms' new last seqs come back in the order they were sent, less those that don't exist, of which there
@@ -61,12 +67,11 @@ static int take_fast(struct store *store, struct store_item *items, size_t count
         end = batch_run_end(&store->batch, items, count, start);
         const struct uuid *room = &items[store->batch.order[start]].room;
         if (row >= PQntuples(rooms) || memcmp(PQgetvalue(rooms, row, 0), room, sizeof(*room)) != 0) {
-            return store_drop(store, e, "rooms came back in another order");
+            return store_lost(store, e, "rooms came back in another order");
         }
         int64_t last_seq = params_read_int(PQgetvalue(rooms, row, 1));
         for (size_t i = start; i < end; i++) {
             set_stored(&items[store->batch.order[i]], last_seq - (int64_t)(end - 1 - i));
-            remember(store, &items[store->batch.order[i]]);
         }
     }
     return 0;
@@ -129,7 +134,7 @@ static int take_careful(struct store *store, struct store_item *items, size_t co
                         struct error *e)
 {
     if ((size_t)PQntuples(r) != count) {
-        return store_drop(store, e, "verdicts were missing");
+        return store_lost(store, e, "verdicts were missing");
     }
     for (size_t i = 0; i < count; i++) {
         struct store_item *item = &items[store->batch.order[i]];
@@ -142,88 +147,8 @@ static int take_careful(struct store *store, struct store_item *items, size_t co
         } else {
             set_rejected(item, verdict);
         }
-        remember(store, item);
     }
     return 0;
-}
-
-/* ---- The batch. ---- */
-
-static int try_batch(struct store *store, const struct store_item *items, size_t count, bool careful,
-                     int64_t deadline_ns, struct store_answer *answer, struct error *e)
-{
-    batch_fill(&store->batch, items, count, careful);
-    if (!store_send(store, careful ? "careful_lock" : "fast_lock", &store->batch.lock) ||
-        !store_send(store, careful ? "careful_insert" : "fast_insert", &store->batch.items)) {
-        *answer = (struct store_answer){0};
-        return store_lost(store, e, "the connection broke");
-    }
-    return store_commit(store, 2, deadline_ns, answer, e);
-}
-
-static bool any_attachment(const struct store_item *items, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (items[i].draft->attachment_count > 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static int store_careful(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
-                         struct error *e)
-{
-    struct store_answer answer;
-    int ok = try_batch(store, items, count, true, deadline_ns, &answer, e);
-    if (ok == 0) {
-        store->kept = answer.results[1];
-        answer.results[1] = NULL;
-        ok = take_careful(store, items, count, store->kept, e);
-    } else if (answer.refusal != NULL) {
-        ok = store_refused(store, answer.refusal, e);
-    }
-    store_answer_clear(&answer);
-    return ok;
-}
-
-int store_batch(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
-                struct error *e)
-{
-    PQclear(store->kept);
-    store->kept = NULL;
-    if (store_connect(store, deadline_ns, e) != 0) {
-        return -1;
-    }
-    if (watermarks_count(store->own_reads) + count > OWN_READS_MAX ||
-        clock_mono_ns() - store->flushed_ns > 2 * FLUSH_INTERVAL_NS) {
-        store->flushed_ns -= FLUSH_INTERVAL_NS;
-        if (store_flush(store, deadline_ns, e) != 0) {
-            return e->code == ERROR_UNCERTAIN ? error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "%s",
-                                                          "the database did not take the watermarks")
-                                              : -1;
-        }
-    }
-    batch_sort(&store->batch, items, count);
-    if (store->careful_left > 0 || any_attachment(items, count)) {
-        store->careful_left -= store->careful_left > 0;
-        return store_careful(store, items, count, deadline_ns, e);
-    }
-    struct store_answer answer;
-    int ok = try_batch(store, items, count, false, deadline_ns, &answer, e);
-    bool refused_by_constraint = answer.refusal != NULL && (store_refused_as(answer.refusal, "23502") ||
-                                                            store_refused_as(answer.refusal, "23505"));
-    if (ok == 0) {
-        ok = take_fast(store, items, count, answer.results[0], e);
-    } else if (answer.refusal != NULL && !refused_by_constraint) {
-        ok = store_refused(store, answer.refusal, e);
-    }
-    store_answer_clear(&answer);
-    if (refused_by_constraint) {
-        store->careful_left = CAREFUL_BATCHES;
-        return store_careful(store, items, count, deadline_ns, e);
-    }
-    return ok;
 }
 
 /* ---- Watermarks. ---- */
@@ -248,6 +173,19 @@ void store_fill_watermarks(struct params *p, const struct watermarks *w, bool wi
     }
 }
 
+static int write_own_reads(struct store *store, int64_t deadline_ns, struct error *e)
+{
+    struct store_answer answer;
+    store->flushed_ns = clock_mono_ns();
+    store_fill_watermarks(&store->batch.items, store->own_reads, true);
+    int ok = store_run_alone(store, "watermarks", &store->batch.items, deadline_ns, &answer, e);
+    store_answer_clear(&answer);
+    if (ok == 0) {
+        watermarks_clear(store->own_reads);
+    }
+    return ok;
+}
+
 /* Was the connection closed while nothing was under way? Known before a batch is sent, that is no
  * uncertainty. The first look may read the server's farewell, the second sees the end. */
 static bool alive(struct store *store)
@@ -261,29 +199,166 @@ static bool alive(struct store *store)
     return store->conn != NULL;
 }
 
+bool store_flush_due(const struct store *store)
+{
+    size_t count = watermarks_count(store->own_reads);
+    return count > 0 && (count + (size_t)store->config->batch_max > OWN_READS_MAX ||
+                         clock_mono_ns() - store->flushed_ns > 2 * FLUSH_INTERVAL_NS);
+}
+
 int store_flush(struct store *store, int64_t deadline_ns, struct error *e)
 {
     store_past_keep(store, false);
-    int64_t now_ns = clock_mono_ns();
-    if (store->conn == NULL || now_ns - store->flushed_ns < FLUSH_INTERVAL_NS) {
+    if (store->conn == NULL || clock_mono_ns() - store->flushed_ns < FLUSH_INTERVAL_NS) {
         return 0;
     }
     if (!alive(store)) {
         store_disconnect(store);
         return error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "the database closed the connection");
     }
-    if (watermarks_count(store->own_reads) == 0) {
+    return watermarks_count(store->own_reads) == 0 ? 0 : write_own_reads(store, deadline_ns, e);
+}
+
+/* ---- The batch. ---- */
+
+static bool any_attachment(const struct store_item *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].draft->attachment_count > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A connection on which a commit is under way is left for its answer. */
+static int send_batch(struct store *store, const struct store_item *items, size_t count, bool careful,
+                      struct error *e)
+{
+    store->careful = careful;
+    batch_fill(&store->batch, items, count, careful);
+    if (store_send(store, careful ? "careful_lock" : "fast_lock", &store->batch.lock) &&
+        store_send(store, careful ? "careful_insert" : "fast_insert", &store->batch.items) &&
+        PQsendFlushRequest(store->conn) == 1 && PQflush(store->conn) >= 0) {
         return 0;
     }
+    if (!store->committing) {
+        return store_lost(store, e, "the connection broke");
+    }
+    store->spoiled = true;
+    return error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "the connection broke");
+}
+
+int store_begin(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+                struct error *e)
+{
+    if (!store->committing && store_connect(store, deadline_ns, e) != 0) {
+        return -1;
+    }
+    if (!store->committing && store_flush_due(store) && write_own_reads(store, deadline_ns, e) != 0) {
+        e->code = ERROR_UNAVAILABLE; /* of this batch nothing was sent */
+        return -1;
+    }
+    batch_sort(&store->batch, items, count);
+    bool careful = store->careful_left > 0 || any_attachment(items, count);
+    store->careful_left -= store->careful_left > 0;
+    return send_batch(store, items, count, careful, e);
+}
+
+/* Waits for the statements and sets the outcomes, which count when the commit is answered. 0; -1 with e; or
+ * -1 with *refusal_out, the caller's: the server waits for the sync. */
+static int take_outcomes(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+                         PGresult **refusal_out, struct error *e)
+{
     struct store_answer answer;
-    store->flushed_ns = now_ns;
-    store_fill_watermarks(&store->batch.items, store->own_reads, true);
-    int ok = store_run_alone(store, "watermarks", &store->batch.items, deadline_ns, &answer, e);
+    int ok = store_await(store, STATEMENTS, deadline_ns, &answer, e);
+    if (ok == 0 && answer.refusal != NULL) {
+        *refusal_out = answer.refusal;
+        answer.refusal = NULL;
+        ok = -1;
+    } else if (ok == 0 && store->careful) {
+        PQclear(store->kept);
+        store->kept = answer.results[1];
+        answer.results[1] = NULL;
+        ok = take_careful(store, items, count, store->kept, e);
+    } else if (ok == 0) {
+        ok = take_fast(store, items, count, answer.results[0], e);
+    }
     store_answer_clear(&answer);
+    return ok;
+}
+
+/* After a refusal, which is gone then: has the server undo what was sent. -1 with e. */
+static int undo(struct store *store, PGresult *refusal, int64_t deadline_ns, struct error *e)
+{
+    struct store_answer rest = {0};
+    if (store_sync(store, e) == 0) {
+        store_await_sync(store, deadline_ns, &rest, e);
+        store_answer_clear(&rest);
+    }
+    if (store->conn != NULL) {
+        store_refused(store, refusal, e);
+    } else {
+        store_lost(store, e, "the connection broke");
+    }
+    PQclear(refusal);
+    return -1;
+}
+
+static int execute(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+                   bool *by_constraint_out, struct error *e)
+{
+    PGresult *refusal = NULL;
+    int ok = take_outcomes(store, items, count, deadline_ns, &refusal, e);
+    *by_constraint_out =
+        refusal != NULL && (store_refused_as(refusal, "23502") || store_refused_as(refusal, "23505"));
+    return refusal == NULL ? ok : undo(store, refusal, deadline_ns, e);
+}
+
+int store_execute(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+                  struct error *e)
+{
+    bool by_constraint;
+    assert(!store->committing);
+    int ok = execute(store, items, count, deadline_ns, &by_constraint, e);
+    if (ok != 0 && by_constraint && !store->careful && store->conn != NULL) {
+        store->careful_left = CAREFUL_BATCHES;
+        ok = send_batch(store, items, count, true, e);
+        ok = ok == 0 ? execute(store, items, count, deadline_ns, &by_constraint, e) : -1;
+    }
+    if (ok != 0 || store_sync(store, e) != 0) {
+        return -1;
+    }
+    store->committing = true;
+    return 0;
+}
+
+int store_complete(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+                   struct error *e)
+{
+    struct store_answer answer = {0};
+    int ok = store_await_sync(store, deadline_ns, &answer, e);
+    store->committing = false;
     if (ok == 0) {
-        watermarks_clear(store->own_reads);
+        remember(store, items, count);
+    } else if (answer.refusal != NULL) {
+        store_refused(store, answer.refusal, e);
+    }
+    store_answer_clear(&answer);
+    if (ok != 0 || store->spoiled) {
+        store_disconnect(store); /* a batch may have been begun behind it, in the same transaction now */
     }
     return ok;
+}
+
+int store_batch(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+                struct error *e)
+{
+    return store_begin(store, items, count, deadline_ns, e) == 0 &&
+                   store_execute(store, items, count, deadline_ns, e) == 0 &&
+                   store_complete(store, items, count, deadline_ns, e) == 0
+               ? 0
+               : -1;
 }
 
 /* ---- The connection. ---- */
@@ -360,6 +435,7 @@ int store_connect(struct store *store, int64_t deadline_ns, struct error *e)
 {
     struct error own;
     e = e != NULL ? e : &own;
+    assert(!store->committing);
     if (alive(store)) {
         return 0;
     }
@@ -394,6 +470,7 @@ void store_disconnect(struct store *store)
 {
     PQfinish(store->conn);
     store->conn = NULL;
+    store->committing = store->spoiled = false;
 }
 
 struct store *store_create(const struct config *config)

@@ -6,7 +6,7 @@
  * accepted messages get the room's next seq in the order of the batch, and are inserted; rejected ones leave
  * no trace and use no seq.
  *
- * Flow:   writer -> store_batch -> PostgreSQL -> outcomes -> writer.
+ * Flow:   writer -> store_begin, store_execute, store_complete -> PostgreSQL -> outcomes -> writer.
  * Thread: the writer's; it may wait here, up to the deadline.
  * Owns:   its connection. */
 #ifndef PARLOR_PLUGIN_STORE_H
@@ -32,8 +32,8 @@ struct store_item {
     int64_t created_at_ms;
     /* out */
     enum store_outcome outcome;
-    struct message
-        message; /* when not rejected; its texts live in the draft, or in the store until the next batch */
+    struct message message; /* when not rejected; its texts live in the draft, or in the store until the next
+                               batch is executed */
     struct error error;
 };
 
@@ -45,6 +45,27 @@ struct store_item {
  * server refused the data of some item: halve). */
 int store_batch(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
                 struct error *e);
+
+/* The same in three steps, so that the database has the next batch while the one before commits:
+ *
+ * - store_begin sends a batch's statements; the batch before it may be committing. 0, or -1 as store_batch.
+ * - store_execute waits until they have run and lets the commit begin. By then the batch before must be
+ *   complete, and well. 0, or -1 as store_batch.
+ * - store_complete waits for the commit. 0: all outcomes are set. -1 as store_batch: the connection is gone,
+ *   and with it a batch that was begun behind this one: it was not stored.
+ *
+ * Items and their texts stay where they are in between. Nothing else may be asked of the store while a commit
+ * is under way. */
+int store_begin(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+                struct error *e);
+int store_execute(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+                  struct error *e);
+int store_complete(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+                   struct error *e);
+
+/* True when something has waited long enough to be written before the next batch: let the one that commits
+ * be complete first. */
+bool store_flush_due(const struct store *store);
 
 /* Writes the senders' own read watermarks (to send is to have read), which store_batch only remembers: when
  * the last write was a second ago or more, else it does nothing. To be called after a batch's acks are on

@@ -54,16 +54,12 @@ static bool next_result(struct store *store, int64_t deadline_ns, PGresult **out
     return false;
 }
 
-/* Waits for the results of the statements, which the server sends without a sync. 0 when all ran or one was
- * refused; -1 with UNAVAILABLE: no sync was sent, so the server undoes what it may have done. */
-static int wait_statements(struct store *store, size_t count, int64_t deadline_ns, struct store_answer *a,
-                           struct error *e)
+int store_await(struct store *store, size_t statements, int64_t deadline_ns, struct store_answer *a,
+                struct error *e)
 {
     const char *what;
-    if (PQsendFlushRequest(store->conn) != 1) {
-        return store_lost(store, e, "the connection broke");
-    }
-    for (size_t done = 0; done < count && a->refusal == NULL;) {
+    *a = (struct store_answer){0};
+    for (size_t done = 0; done < statements && a->refusal == NULL;) {
         PGresult *r;
         if (!next_result(store, deadline_ns, &r, &what)) {
             store_answer_clear(a);
@@ -77,9 +73,15 @@ static int wait_statements(struct store *store, size_t count, int64_t deadline_n
     return 0;
 }
 
-/* Reads everything up to the sync. 0 when committed; -1 with UNCERTAIN, connection dropped, or with answer's
- * refusal set when the server undid it all. */
-static int wait_commit(struct store *store, int64_t deadline_ns, struct store_answer *a, struct error *e)
+int store_sync(struct store *store, struct error *e)
+{
+    if (PQpipelineSync(store->conn) != 1) {
+        return store_drop(store, e, "the connection broke");
+    }
+    return 0;
+}
+
+int store_await_sync(struct store *store, int64_t deadline_ns, struct store_answer *a, struct error *e)
 {
     const char *what = "the protocol was broken";
     for (size_t separators = 0; separators <= STORE_STATEMENTS_MAX;) {
@@ -138,13 +140,13 @@ int store_commit(struct store *store, size_t statements, int64_t deadline_ns, st
                  struct error *e)
 {
     *a = (struct store_answer){0};
-    if (wait_statements(store, statements, deadline_ns, a, e) != 0) {
+    if (PQsendFlushRequest(store->conn) != 1) {
+        return store_lost(store, e, "the connection broke");
+    }
+    if (store_await(store, statements, deadline_ns, a, e) != 0 || store_sync(store, e) != 0) {
         return -1;
     }
-    if (PQpipelineSync(store->conn) != 1) {
-        return store_drop(store, e, "the connection broke");
-    }
-    return wait_commit(store, deadline_ns, a, e);
+    return store_await_sync(store, deadline_ns, a, e);
 }
 
 int store_run_alone(struct store *store, const char *name, struct params *p, int64_t deadline_ns,

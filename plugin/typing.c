@@ -3,7 +3,7 @@
 #include "plugin/typing.h"
 
 #include "core/buf.h"
-#include "plugin/table.h"
+#include "core/table.h"
 
 #include <stdlib.h>
 #include <string.h>

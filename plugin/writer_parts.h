@@ -1,5 +1,5 @@
-/* The inside of a writer, shared by its two files: writer.c (messages, the thread) and writer_live.c
- * (receipts, presence).
+/* The inside of a writer, shared by its three files: writer.c (the thread, who comes and who is told),
+ * writer_batch.c (messages stored) and writer_live.c (receipts, presence).
  *
  * Flow:   included by plugin/writer*.c alone.
  * Thread: the writer's.
@@ -19,6 +19,16 @@
 
 #define NS_PER_MS INT64_C(1000000)
 
+#define PAUSE_MS 50 /* between tries */
+#define FLIGHTS  2  /* batches: one that commits, one behind it */
+
+struct flight {
+    struct item **items;
+    struct store_item *rows;
+    size_t count;
+    int64_t from_ns, deadline_ns;
+};
+
 struct writer {
     pthread_t thread;
     const struct config *config;
@@ -37,9 +47,8 @@ struct writer {
     struct parked parked;
     struct receipts *receipts;
     struct attendance *attendance;
-    struct item **batch;
-    struct store_item *rows;
-    struct kinds kinds; /* of the open batch */
+    struct flight flights[FLIGHTS], *committing; /* NULL: none commits */
+    struct kinds kinds;                          /* of the batch that is being made */
     size_t batch_max;
     struct queue_node *answers, **answers_end;
     int64_t committed_ns; /* the last batch */
@@ -53,10 +62,25 @@ void writer_item_done(struct writer *w, struct item *item);
 void writer_answer(struct writer *w, struct result *result); /* collects it for the next push */
 void writer_push(struct writer *w);
 void writer_reject(struct writer *w, struct item *item, const struct error *why); /* the item is gone then */
+void writer_reject_unavailable(struct writer *w, struct item *item);              /* likewise */
+int writer_prepare(struct writer *w, struct item *item,
+                   struct error *e);  /* parses it, once: 0, or -1 with e */
+void writer_intake(struct writer *w); /* takes over what has arrived; refused items are answered at once */
+void writer_reject_aged(struct writer *w); /* what waits for too long, while the database is in trouble */
 void writer_database_is_up(struct writer *w);
 void writer_database_is_down(struct writer *w, const struct error *e);
 bool writer_out_of_time(const struct writer *w);
 int64_t writer_commit_deadline(const struct writer *w);
+
+/* writer_batch.c */
+void writer_init_batches(struct writer *w);
+void writer_finish_batches(struct writer *w);
+/* Makes the next batch of what waits and stores it, but for its commit, which is left under way; the one
+ * before is complete then. False when nothing waits: then nothing has happened. */
+bool writer_store_next(struct writer *w);
+void writer_land(struct writer *w);         /* waits for the commit under way, if there is one */
+void writer_retry_parked(struct writer *w); /* those whose time has come; forgets rooms with nothing left */
+void writer_abandon(struct writer *w, struct item **items, size_t count); /* at the end, without an answer */
 
 /* writer_live.c */
 struct receipts *writer_make_receipts(struct writer *w);

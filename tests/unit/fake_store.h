@@ -1,5 +1,6 @@
-/* A store without a database, for tests of the writer: as long as the test holds it, a batch waits at the
- * door; then it follows the script.
+/* A store without a database, for tests of the writer: as long as the test holds it, a batch waits to be
+ * executed, or its commit to be complete; then it follows the script. What the writer may not ask for
+ * (a step out of its turn, anything beside a commit) ends the test.
  *
  * Included by one test program, after cmocka.h. */
 #ifndef PARLOR_TESTS_FAKE_STORE_H
@@ -9,6 +10,7 @@
 #include "plugin/store_attendance.h"
 #include "plugin/store_marks.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -19,8 +21,11 @@ enum answer { ANSWER_OK, ANSWER_AWAY, ANSWER_UNCERTAIN, ANSWER_UNCERTAIN_BUT_STO
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool held;
-    unsigned calls; /* of store_batch and store_marks, begun */
+    bool held, commit_held;
+    unsigned calls;   /* of store_begin and store_marks */
+    unsigned commits; /* under way, and complete: of store_execute */
+    bool begun, committing;
+    enum answer fate; /* of the commit under way */
     enum answer answer;
     char poison[32];  /* content that the server refuses */
     bool locked[256]; /* rooms by their first byte */
@@ -28,6 +33,7 @@ static struct {
     char kept[64][CLIENT_MESSAGE_ID_MAX + 1]; /* clientMessageIds stored, with their seqs 1, 2, ... */
     const char *connect_word;
     char attended[128];
+    unsigned ended; /* calls of store_nobody that did it */
     int nobody, nobody_before;
     size_t marks_rows;    /* of the last call */
     int64_t read_of[256]; /* by the room's first byte: one user's watermark */
@@ -117,32 +123,80 @@ static bool any_locked(const struct store_item *items, size_t count)
     return false;
 }
 
-int store_batch(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+static void count_call(unsigned *calls)
+{
+    ++*calls;
+    pthread_cond_broadcast(&db.changed);
+}
+
+int store_begin(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
                 struct error *e)
 {
-    (void)store;
-    (void)deadline_ns;
+    (void)store, (void)items, (void)count, (void)deadline_ns;
     pthread_mutex_lock(&db.lock);
-    db.calls++;
-    pthread_cond_broadcast(&db.changed);
+    assert(!db.begun);
+    count_call(&db.calls);
+    int ok = db.answer == ANSWER_AWAY ? error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away") : 0;
+    db.begun = ok == 0;
+    pthread_mutex_unlock(&db.lock);
+    return ok;
+}
+
+int store_execute(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+                  struct error *e)
+{
+    (void)store, (void)deadline_ns;
+    pthread_mutex_lock(&db.lock);
+    assert(db.begun && !db.committing);
+    db.begun = false;
     while (db.held)
         pthread_cond_wait(&db.changed, &db.lock);
-    enum answer answer = db.answer;
     int ok = 0;
-    if (answer == ANSWER_AWAY)
+    if (db.answer == ANSWER_AWAY)
         ok = error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away");
-    else if (answer == ANSWER_UNCERTAIN)
-        ok = error_set(e, ERROR_UNCERTAIN, "uncertain", "no answer");
     else if (any_poison(items, count))
         ok = error_set(e, ERROR_INVALID, "poison", "bad data");
     else if (any_locked(items, count))
         ok = error_set(e, ERROR_UNAVAILABLE, "busy", "locked");
-    for (size_t i = 0; ok == 0 && i < count; i++)
-        keep(&items[i]);
-    if (ok == 0 && answer == ANSWER_UNCERTAIN_BUT_STORED)
-        ok = error_set(e, ERROR_UNCERTAIN, "uncertain", "no answer");
+    db.committing = ok == 0;
+    if (ok == 0) {
+        db.fate = db.answer;
+        count_call(&db.commits);
+    }
     pthread_mutex_unlock(&db.lock);
     return ok;
+}
+
+int store_complete(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+                   struct error *e)
+{
+    (void)store, (void)deadline_ns;
+    pthread_mutex_lock(&db.lock);
+    assert(db.committing);
+    while (db.commit_held)
+        pthread_cond_wait(&db.changed, &db.lock);
+    db.committing = false;
+    for (size_t i = 0; db.fate != ANSWER_UNCERTAIN && i < count; i++)
+        keep(&items[i]);
+    int ok = db.fate == ANSWER_OK ? 0 : error_set(e, ERROR_UNCERTAIN, "uncertain", "no answer");
+    db.begun &= ok == 0; /* the connection is gone, with what was begun on it */
+    pthread_mutex_unlock(&db.lock);
+    return ok;
+}
+
+int store_batch(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
+                struct error *e)
+{
+    return store_begin(store, items, count, deadline_ns, e) == 0 &&
+                   store_execute(store, items, count, deadline_ns, e) == 0
+               ? store_complete(store, items, count, deadline_ns, e)
+               : -1;
+}
+
+bool store_flush_due(const struct store *store)
+{
+    (void)store;
+    return false;
 }
 
 /* Rooms 100 and up have no such user; a message's id is one of 7 messages by its first byte. */
@@ -150,9 +204,10 @@ int store_nobody(struct store *store, int64_t deadline_ns, struct error *e)
 {
     (void)store, (void)deadline_ns;
     pthread_mutex_lock(&db.lock);
+    assert(!db.committing && !db.begun);
     int ok = db.answer == ANSWER_AWAY ? error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away") : 0;
     if (ok == 0)
-        db.nobody++;
+        db.nobody++, count_call(&db.ended);
     pthread_mutex_unlock(&db.lock);
     return ok;
 }
@@ -162,6 +217,7 @@ int store_attendance(struct store *store, const struct store_attendee *attendees
 {
     (void)store, (void)deadline_ns, (void)e;
     pthread_mutex_lock(&db.lock);
+    assert(!db.committing && !db.begun);
     for (size_t i = 0; i < count; i++) {
         size_t used = strlen(db.attended);
         snprintf(db.attended + used, sizeof db.attended - used, "%s%d ", attendees[i].user,
@@ -180,9 +236,9 @@ int store_marks(struct store *store, struct store_mark *marks, size_t count, int
     (void)at_ms;
     (void)deadline_ns;
     pthread_mutex_lock(&db.lock);
-    db.calls++;
+    assert(!db.committing && !db.begun);
     db.marks_rows = count;
-    pthread_cond_broadcast(&db.changed);
+    count_call(&db.calls);
     int ok = db.answer == ANSWER_AWAY ? error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away") : 0;
     for (size_t i = 0; ok == 0 && i < count; i++)
         if (db.locked[marks[i].room.bytes[0]])
@@ -212,12 +268,25 @@ static void db_set(bool held, enum answer answer)
     pthread_mutex_unlock(&db.lock);
 }
 
-static void wait_for_calls(unsigned calls)
+static void hold_commits(bool held)
 {
     pthread_mutex_lock(&db.lock);
-    while (db.calls < calls)
+    db.commit_held = held;
+    pthread_cond_broadcast(&db.changed);
+    pthread_mutex_unlock(&db.lock);
+}
+
+static void wait_for(const unsigned *calls, unsigned count)
+{
+    pthread_mutex_lock(&db.lock);
+    while (*calls < count)
         pthread_cond_wait(&db.changed, &db.lock);
     pthread_mutex_unlock(&db.lock);
+}
+
+static void wait_for_calls(unsigned calls)
+{
+    wait_for(&db.calls, calls);
 }
 
 #endif

@@ -41,7 +41,8 @@ static int set_up(void **state)
 {
     (void)state;
     db.held = false;
-    db.calls = 0;
+    db.commit_held = db.begun = db.committing = false;
+    db.calls = db.commits = 0;
     db.answer = ANSWER_OK;
     db.poison[0] = '\0';
     memset(db.locked, 0, sizeof db.locked);
@@ -49,13 +50,17 @@ static int set_up(void **state)
     memset(db.read_of, 0, sizeof db.read_of);
     db.connect_word = NULL;
     results = queue_create(0, 0);
-    return writer_start(&config, 100, results, on_wake, NULL, &writer, NULL);
+    unsigned ended = db.ended;
+    int ok = writer_start(&config, 100, results, on_wake, NULL, &writer, NULL);
+    wait_for(&db.ended, ended + 1); /* its first act: the users of an earlier run are offline */
+    return ok;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
     db_set(false, ANSWER_OK);
+    hold_commits(false);
     writer_stop(&writer, 1000);
     while (waiting != NULL || (waiting = (struct result *)(void *)queue_take(results)) != NULL) {
         struct result *next = (struct result *)(void *)waiting->node.next;
@@ -164,8 +169,8 @@ static void bad_json_costs_only_itself(void **state)
     hand_over(bad);
     submit(1, "b", "x");
     db_set(false, ANSWER_OK);
+    expect(RESULT_REJECTED, 0, "invalid_json", "\"clientMessageId\":null"); /* waits for no commit */
     expect(RESULT_STORED, 1, "", "\"first\"");
-    expect(RESULT_REJECTED, 0, "invalid_json", "\"clientMessageId\":null");
     expect(RESULT_STORED, 2, "", "\"b\"");
 }
 
@@ -276,6 +281,77 @@ static void uncertain_is_never_called_rejected(void **state)
     struct result *result = next_result();
     assert_non_null(strstr(result->ack, "\"a\",\"status\":\"stored\""));
     result_destroy(&result);
+}
+
+/* "a" commits, behind it "b" is begun. */
+static void begin_behind_a_commit(void)
+{
+    hold_commits(true);
+    db_set(true, db.answer);
+    submit(1, "a", "x");
+    wait_for_calls(1);
+    submit(1, "b", "x"); /* before a's commit begins: it is not waited for by itself */
+    db_set(false, db.answer);
+    wait_for(&db.commits, 1);
+    wait_for_calls(2);
+}
+
+static void the_next_batch_is_begun_while_one_commits(void **state)
+{
+    (void)state;
+    begin_behind_a_commit();
+    assert_true(queue_empty(results)); /* nobody is answered before the commit */
+    hold_commits(false);
+    expect(RESULT_STORED, 1, "", "\"a\"");
+    expect(RESULT_STORED, 2, "", "\"b\"");
+    assert_int_equal(db.calls, 2);
+}
+
+/* What was begun behind it is done again, behind it: in order, once. */
+static void a_commit_that_fails_takes_nothing_with_it(void **state)
+{
+    (void)state;
+    db_set(false, ANSWER_UNCERTAIN_BUT_STORED);
+    begin_behind_a_commit();
+    submit(1, "c", "x");
+    db_set(false, ANSWER_OK);
+    hold_commits(false);
+    expect(RESULT_REPLAYED, 1, "", "\"a\"");
+    expect(RESULT_STORED, 2, "", "\"b\"");
+    expect(RESULT_STORED, 3, "", "\"c\"");
+    assert_int_equal(db.last_seq, 3);
+}
+
+static void behind_a_commit_of_unknown_fate_is_told_in_time(void **state)
+{
+    (void)state;
+    db_set(false, ANSWER_UNCERTAIN_BUT_STORED);
+    begin_behind_a_commit();
+    db_set(false, ANSWER_AWAY);
+    hold_commits(false);
+    expect(RESULT_REJECTED, 0, "unavailable", "\"b\"");
+    db_set(false, ANSWER_OK);
+    expect(RESULT_REPLAYED, 1, "", "\"a\"");
+    assert_int_equal(db.last_seq, 1);
+}
+
+/* Poison behind a commit costs neither the batch before it nor its neighbours. */
+static void poison_behind_a_commit(void **state)
+{
+    (void)state;
+    snprintf(db.poison, sizeof db.poison, "poison");
+    hold_commits(true);
+    db_set(true, ANSWER_OK);
+    submit(1, "a", "x");
+    wait_for_calls(1);
+    submit(1, "b", "poison");
+    submit(1, "c", "x");
+    db_set(false, ANSWER_OK);
+    wait_for_calls(2);
+    hold_commits(false);
+    expect(RESULT_STORED, 1, "", "\"a\"");
+    expect(RESULT_REJECTED, 0, "invalid_message", "\"b\"");
+    expect(RESULT_STORED, 2, "", "\"c\"");
 }
 
 static void full_queue_refuses(void **state)
@@ -496,6 +572,10 @@ int main(void)
         TEST(a_room_unlocked_in_time_loses_nothing),
         TEST(away_is_told_in_time),
         TEST(uncertain_is_never_called_rejected),
+        TEST(the_next_batch_is_begun_while_one_commits),
+        TEST(a_commit_that_fails_takes_nothing_with_it),
+        TEST(behind_a_commit_of_unknown_fate_is_told_in_time),
+        TEST(poison_behind_a_commit),
         TEST(full_queue_refuses),
         TEST(makes_or_takes_the_missing_id),
         TEST(stop_stores_what_was_accepted),

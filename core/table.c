@@ -1,4 +1,4 @@
-#include "plugin/table.h"
+#include "core/table.h"
 
 #include "core/buf.h"
 

@@ -2,8 +2,8 @@
  *
  * Thread: one table belongs to one thread.
  * Owns:   its slots; entries are the caller's. */
-#ifndef PARLOR_PLUGIN_TABLE_H
-#define PARLOR_PLUGIN_TABLE_H
+#ifndef PARLOR_CORE_TABLE_H
+#define PARLOR_CORE_TABLE_H
 
 #include <stddef.h>
 #include <stdint.h>

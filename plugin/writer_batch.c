@@ -1,0 +1,350 @@
+/* How batches are stored, and who is told what when that fails.
+ *
+ * A batch goes in three steps (store.h). When its commit has begun, the next one is made of what has arrived
+ * and its statements are sent; then the commit's answer is awaited. A batch that was begun behind a commit of
+ * unknown fate was not stored: its messages wait again, before all others.
+ *
+ * The time limits are one design. A sender must have an answer within two seconds whatever the database does,
+ * and what may have been stored must never be called rejected:
+ *
+ * - A commit gets three quarters of database_timeout_ms. When it passes without an answer, the batch's fate
+ *   is unknown: its messages are marked uncertain and the same batch is tried again until the database tells
+ *   (its ids are in it or not). Nobody is told anything until then: `rejected` might be a lie, and a message
+ *   that was committed must still be fanned out, in its order.
+ * - What waits behind such a batch, or while the database is away, has certainly not been stored. Before each
+ *   new try everything that waits longer than QUEUED_TROUBLE_NS is rejected as `unavailable`. The longest
+ *   wait is then QUEUED_TROUBLE_NS and one commit timeout.
+ * - A room whose row is locked by somebody makes its batch `busy` after LOCK_TRIES_th of lock_timeout_ms. The
+ *   batch is then done again room by room, and the room that is busy is parked: its messages wait apart, in
+ *   order, and are tried again every RETRY_PARKED_NS until they are lock_timeout_ms old. All others go on.
+ * - A batch with data that the server refuses (`poison`) is halved until the culprit stands alone.
+ *
+ * Each room's messages leave in the order of their seqs: there is one writer, seqs are given in the order of
+ * the batch, splitting keeps the order within a room, and results go through one queue to one thread. */
+#include "plugin/writer.h"
+
+#include "core/clock.h"
+#include "plugin/writer_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define HELD_TROUBLE_NS (1000 * NS_PER_MS) /* a batch that was certainly not stored waits so long */
+#define RETRY_PARKED_NS (250 * NS_PER_MS)
+#define BATCH_BYTES_MAX (8 * 1024 * 1024)
+
+/* Rooms that are busy. */
+
+static void reject_busy(struct writer *w, struct item *item)
+{
+    struct error why;
+    error_set(&why, ERROR_UNAVAILABLE, "busy", "the room is busy; send the message again in a while");
+    writer_reject(w, item, &why);
+}
+
+/* Parks the items, all of one room, before any others of the room that are parked. */
+static void park(struct writer *w, struct item **items, size_t count)
+{
+    struct parked_room *parked = parked_make(&w->parked, &items[0]->room);
+    for (size_t i = count; i-- > 0;) {
+        if (parked != NULL)
+            item_list_put_back(&parked->items, items[i]);
+        else if (!items[i]->uncertain)
+            reject_busy(w, items[i]);
+        else
+            item_list_put_back(&w->waiting, items[i]);
+    }
+    if (parked != NULL)
+        parked->retry_ns = clock_mono_ns() + RETRY_PARKED_NS;
+}
+
+/* Rejects what is parked for too long; what may have been stored stays. */
+static void reject_parked(struct writer *w)
+{
+    int64_t now_ns = clock_mono_ns(), max_ns = w->config->lock_timeout_ms * NS_PER_MS;
+    for (struct parked_room *parked = w->parked.rooms; parked < w->parked.rooms + w->parked.count; parked++) {
+        struct item_list kept = {0};
+        while (parked->items.first != NULL) {
+            struct item *item = item_list_pop(&parked->items);
+            if (item->uncertain || now_ns - item->arrived_ns <= max_ns)
+                item_list_put(&kept, item);
+            else
+                reject_busy(w, item);
+        }
+        parked->items = kept;
+    }
+}
+
+static void pause_a_little(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * NS_PER_MS}, NULL);
+}
+
+/* The batch. */
+
+static void deliver(struct writer *w, struct item *item, const struct store_item *row)
+{
+    if (row->outcome == STORE_REJECTED) {
+        writer_reject(w, item, &row->error);
+        return;
+    }
+    bool replayed = row->outcome == STORE_REPLAYED;
+    trace_stored(item, row->message.seq, replayed);
+    buf_clear(&w->body);
+    buf_clear(&w->ack);
+    message_print(&w->body, &row->message);
+    if (item->link == LINK_NONE)
+        ack_print_stored(&w->ack, item->draft.client_message_id, &row->message.id, &item->room,
+                         row->message.seq, row->message.created_at_ms);
+    struct result *result =
+        result_make(replayed ? RESULT_REPLAYED : RESULT_STORED, item, "", &w->body, &w->ack);
+    result->seq = row->message.seq;
+    result->committed_ns = w->committed_ns;
+    writer_answer(w, result);
+    writer_item_done(w, item);
+}
+
+static void fill_rows(struct store_item *rows, struct item *const *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        rows[i] = (struct store_item){.room = items[i]->room,
+                                      .user = items[i]->user,
+                                      .draft = &items[i]->draft,
+                                      .id = items[i]->id,
+                                      .created_at_ms = items[i]->created_at_ms};
+}
+
+/* A batch was committed: answers each. */
+static void deliver_all(struct writer *w, struct item **items, const struct store_item *rows, size_t count,
+                        int64_t from_ns)
+{
+    w->committed_ns = clock_mono_ns();
+    metric_note(&w->stats.batch, &metric_sizes, (int64_t)count);
+    metric_note(&w->stats.commit, &metric_seconds, w->committed_ns - from_ns);
+    writer_database_is_up(w);
+    for (size_t i = 0; i < count; i++)
+        deliver(w, items[i], &rows[i]);
+    writer_push(w);
+}
+
+/* Rejects those of a batch that were certainly not stored and have waited long; returns how many stay. */
+static size_t reject_held(struct writer *w, struct item **items, size_t count)
+{
+    size_t kept = 0;
+    int64_t now_ns = clock_mono_ns();
+    for (size_t i = 0; i < count; i++) {
+        if (items[i]->uncertain || now_ns - items[i]->arrived_ns <= HELD_TROUBLE_NS)
+            items[kept++] = items[i];
+        else
+            writer_reject_unavailable(w, items[i]);
+    }
+    return kept;
+}
+
+static void store_group(struct writer *w, struct item **items, size_t count);
+
+static void store_halves(struct writer *w, struct item **items, size_t count, const struct error *e)
+{
+    if (count > 1) {
+        store_group(w, items, count / 2);
+        store_group(w, items + count / 2, count - count / 2);
+        return;
+    }
+    struct error why;
+    trace_refused("writer", "message", items[0], e->text);
+    error_set(&why, ERROR_INVALID, "invalid_message", "the database refused this message");
+    writer_reject(w, items[0], &why);
+}
+
+static void store_rooms(struct writer *w, struct item **items, size_t count)
+{
+    while (count > 0) {
+        size_t part = item_gather_room(items, count);
+        store_group(w, items, part);
+        items += part;
+        count -= part;
+    }
+}
+
+/* After a failed try of a batch that stays whole: answers who can be answered; returns how many are to be
+ * tried again. */
+static size_t hold(struct writer *w, struct item **items, size_t count, const struct error *e)
+{
+    if (e->code == ERROR_UNCERTAIN)
+        for (size_t i = 0; i < count; i++)
+            items[i]->uncertain = true;
+    writer_database_is_down(w, e);
+    count = reject_held(w, items, count);
+    writer_intake(w);
+    writer_reject_aged(w);
+    reject_parked(w);
+    writer_push(w);
+    return count;
+}
+
+/* After any failed try; returns how many are to be tried again. */
+static size_t failed(struct writer *w, struct item **items, size_t count, const struct error *e)
+{
+    metric_add(&w->stats.failed, 1);
+    if (e->code == ERROR_INVALID && strcmp(e->word, "poison") == 0) {
+        store_halves(w, items, count, e);
+        return 0;
+    }
+    if (strcmp(e->word, "busy") == 0) {
+        if (item_gather_room(items, count) < count)
+            store_rooms(w, items, count);
+        else
+            park(w, items, count);
+        return 0;
+    }
+    count = hold(w, items, count, e);
+    if (count > 0)
+        pause_a_little();
+    return count;
+}
+
+void writer_abandon(struct writer *w, struct item **items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        writer_item_done(w, items[i]);
+    w->abandoned += count;
+}
+
+/* Stores the items, however often it has to be tried, and answers each. Nothing else is under way. */
+static void store_group(struct writer *w, struct item **items, size_t count)
+{
+    struct store_item *rows = w->flights[0].rows; /* good for one try */
+    while (count > 0) {
+        struct error e = {0};
+        int64_t from_ns = clock_mono_ns();
+        if (writer_out_of_time(w)) {
+            writer_abandon(w, items, count);
+            return;
+        }
+        fill_rows(rows, items, count);
+        if (store_batch(w->store, rows, count, writer_commit_deadline(w), &e) == 0) {
+            deliver_all(w, items, rows, count, from_ns);
+            return;
+        }
+        count = failed(w, items, count, &e);
+    }
+}
+
+/* Takes the next batch from the list; it ends before a second item with the same room, sender and
+ * clientMessageId. With divert, what belongs to a parked room is parked behind it. */
+static size_t compose(struct writer *w, struct item_list *list, bool divert, struct item **batch)
+{
+    size_t count = 0, bytes = 0;
+    struct error e;
+    kinds_clear(&w->kinds);
+    while (list->first != NULL && count < w->batch_max && bytes < BATCH_BYTES_MAX) {
+        struct item *item = list->first;
+        struct parked_room *parked = divert ? parked_find(&w->parked, &item->room) : NULL;
+        if (writer_prepare(w, item, &e) != 0) {
+            writer_reject(w, item_list_pop(list), &e);
+            continue;
+        }
+        if (parked != NULL) {
+            item_list_put(&parked->items, item_list_pop(list));
+            continue;
+        }
+        if (!kinds_add(&w->kinds, item))
+            break;
+        bytes += item->node.bytes;
+        batch[count++] = item_list_pop(list);
+    }
+    return count;
+}
+
+/* One batch beside another. */
+
+/* Was begun, but its connection is gone: its items wait again, before all others. */
+static void take_back(struct writer *w, struct flight *flight)
+{
+    while (flight->count > 0)
+        item_list_put_back(&w->waiting, flight->items[--flight->count]);
+}
+
+/* Waits for the batch that commits, if one does. False when it could not be completed at once: what was begun
+ * behind it (NULL: nothing) was taken back, and it was stored again by itself. */
+static bool land(struct writer *w, struct flight *behind)
+{
+    struct flight *flight = w->committing;
+    struct error e = {0};
+    if (flight == NULL)
+        return true;
+    w->committing = NULL;
+    if (store_complete(w->store, flight->rows, flight->count, flight->deadline_ns, &e) == 0) {
+        deliver_all(w, flight->items, flight->rows, flight->count, flight->from_ns);
+        return true;
+    }
+    if (behind != NULL)
+        take_back(w, behind);
+    store_group(w, flight->items, failed(w, flight->items, flight->count, &e));
+    return false;
+}
+
+void writer_land(struct writer *w)
+{
+    land(w, NULL);
+}
+
+bool writer_store_next(struct writer *w)
+{
+    struct flight *next = w->committing == &w->flights[0] ? &w->flights[1] : &w->flights[0];
+    struct error e = {0};
+    next->count = compose(w, &w->waiting, true, next->items);
+    writer_push(w);
+    if (next->count == 0)
+        return false;
+    next->from_ns = clock_mono_ns();
+    fill_rows(next->rows, next->items, next->count);
+    int ok = store_begin(w->store, next->rows, next->count, writer_commit_deadline(w), &e);
+    if (w->committing != NULL) {
+        if (!land(w, next))
+            return true;
+        next->from_ns = w->committed_ns;
+    }
+    next->deadline_ns = writer_commit_deadline(w);
+    if (ok == 0)
+        ok = store_execute(w->store, next->rows, next->count, next->deadline_ns, &e);
+    if (ok == 0)
+        w->committing = next;
+    else
+        store_group(w, next->items, failed(w, next->items, next->count, &e));
+    return true;
+}
+
+void writer_retry_parked(struct writer *w)
+{
+    struct item **items = w->flights[0].items;
+    reject_parked(w);
+    for (size_t i = 0; i < w->parked.count; i++) {
+        struct parked_room *parked = &w->parked.rooms[i];
+        if (parked->items.first != NULL && clock_mono_ns() >= parked->retry_ns)
+            store_group(w, items, compose(w, &parked->items, false, items));
+        if (parked->items.first == NULL)
+            *parked = w->parked.rooms[--w->parked.count];
+    }
+    writer_push(w);
+}
+
+void writer_init_batches(struct writer *w)
+{
+    w->batch_max = (size_t)w->config->batch_max;
+    kinds_init(&w->kinds, w->batch_max);
+    for (struct flight *flight = w->flights; flight < w->flights + FLIGHTS; flight++) {
+        flight->items = mem_zalloc(w->batch_max, sizeof flight->items[0]);
+        flight->rows = mem_zalloc(w->batch_max, sizeof flight->rows[0]);
+    }
+}
+
+void writer_finish_batches(struct writer *w)
+{
+    kinds_finish(&w->kinds);
+    for (struct flight *flight = w->flights; flight < w->flights + FLIGHTS; flight++) {
+        free(flight->items);
+        free(flight->rows);
+    }
+}
