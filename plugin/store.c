@@ -252,6 +252,8 @@ static int send_batch(struct store *store, const struct store_item *items, size_
 int store_begin(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
                 struct error *e)
 {
+    struct error own;
+    e = e != NULL ? e : &own;
     if (!store->committing && store_connect(store, deadline_ns, e) != 0) {
         return -1;
     }
@@ -319,6 +321,8 @@ int store_execute(struct store *store, struct store_item *items, size_t count, i
                   struct error *e)
 {
     bool by_constraint;
+    struct error own;
+    e = e != NULL ? e : &own;
     assert(!store->committing);
     int ok = execute(store, items, count, deadline_ns, &by_constraint, e);
     if (ok != 0 && by_constraint && !store->careful && store->conn != NULL) {
@@ -337,6 +341,8 @@ int store_complete(struct store *store, struct store_item *items, size_t count, 
                    struct error *e)
 {
     struct store_answer answer = {0};
+    struct error own;
+    e = e != NULL ? e : &own;
     int ok = store_await_sync(store, deadline_ns, &answer, e);
     store->committing = false;
     if (ok == 0) {
