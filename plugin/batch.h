@@ -2,7 +2,7 @@
  *
  * Sorted, so that all writers lock rooms in one order and cannot deadlock.
  *
- * Flow:   store_batch -> batch_fill -> params of two statements (store_sql.h).
+ * Flow:   store_begin -> batch_fill -> params of two statements (store_sql.h).
  * Thread: one owner.
  * Owns:   its buffers, until batch_finish. */
 #ifndef PARLOR_PLUGIN_BATCH_H

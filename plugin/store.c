@@ -252,8 +252,6 @@ static int send_batch(struct store *store, const struct store_item *items, size_
 int store_begin(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
                 struct error *e)
 {
-    struct error own;
-    e = e != NULL ? e : &own;
     if (!store->committing && store_connect(store, deadline_ns, e) != 0) {
         return -1;
     }
@@ -273,13 +271,14 @@ static int take_outcomes(struct store *store, struct store_item *items, size_t c
                          PGresult **refusal_out, struct error *e)
 {
     struct store_answer answer;
+    PQclear(store->kept);
+    store->kept = NULL;
     int ok = store_await(store, STATEMENTS, deadline_ns, &answer, e);
     if (ok == 0 && answer.refusal != NULL) {
         *refusal_out = answer.refusal;
         answer.refusal = NULL;
         ok = -1;
     } else if (ok == 0 && store->careful) {
-        PQclear(store->kept);
         store->kept = answer.results[1];
         answer.results[1] = NULL;
         ok = take_careful(store, items, count, store->kept, e);
@@ -321,8 +320,6 @@ int store_execute(struct store *store, struct store_item *items, size_t count, i
                   struct error *e)
 {
     bool by_constraint;
-    struct error own;
-    e = e != NULL ? e : &own;
     assert(!store->committing);
     int ok = execute(store, items, count, deadline_ns, &by_constraint, e);
     if (ok != 0 && by_constraint && !store->careful && store->conn != NULL) {
@@ -341,8 +338,6 @@ int store_complete(struct store *store, struct store_item *items, size_t count, 
                    struct error *e)
 {
     struct store_answer answer = {0};
-    struct error own;
-    e = e != NULL ? e : &own;
     int ok = store_await_sync(store, deadline_ns, &answer, e);
     store->committing = false;
     if (ok == 0) {
@@ -360,6 +355,8 @@ int store_complete(struct store *store, struct store_item *items, size_t count, 
 int store_batch(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
                 struct error *e)
 {
+    struct error own;
+    e = e != NULL ? e : &own;
     return store_begin(store, items, count, deadline_ns, e) == 0 &&
                    store_execute(store, items, count, deadline_ns, e) == 0 &&
                    store_complete(store, items, count, deadline_ns, e) == 0

@@ -54,8 +54,8 @@ int store_batch(struct store *store, struct store_item *items, size_t count, int
  * - store_complete waits for the commit. 0: all outcomes are set. -1 as store_batch: the connection is gone,
  *   and with it a batch that was begun behind this one: it was not stored.
  *
- * Items and their texts stay where they are in between. Nothing else may be asked of the store while a commit
- * is under way. */
+ * e is never NULL. Items and their texts stay where they are in between. Nothing else may be asked of the
+ * store while a commit is under way. */
 int store_begin(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
                 struct error *e);
 int store_execute(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,

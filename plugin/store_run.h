@@ -1,8 +1,8 @@
 /* The inside of a store, and how its prepared statements are run: sent together, committed by one sync.
  *
- * Flow:   store, store_marks -> store_send for each statement -> store_await -> store_sync ->
- * store_await_sync. Thread: the writer's; only plugin/store*.c may include this. Owns:   nothing: results are
- * the caller's, for store_answer_clear. */
+ * Flow:   store, store_marks -> store_send for each statement -> store_commit, or its steps -> results.
+ * Thread: the writer's; only plugin/store*.c may include this.
+ * Owns:   nothing: results are the caller's, for store_answer_clear. */
 #ifndef PARLOR_PLUGIN_STORE_RUN_H
 #define PARLOR_PLUGIN_STORE_RUN_H
 

@@ -245,6 +245,7 @@ static void *writer_run(void *context)
         if (!anything_waits(w) && !atomic_load(&w->stopping))
             idle(w);
     }
+    writer_land(w); /* time may have run out beside a commit */
     writer_finish_receipts(w);
     writer_end_presence(w);
     abandon_all(w);

@@ -63,8 +63,8 @@ void writer_answer(struct writer *w, struct result *result); /* collects it for 
 void writer_push(struct writer *w);
 void writer_reject(struct writer *w, struct item *item, const struct error *why); /* the item is gone then */
 void writer_reject_unavailable(struct writer *w, struct item *item);              /* likewise */
-int writer_prepare(struct writer *w, struct item *item,
-                   struct error *e);  /* parses it, once: 0, or -1 with e */
+/* Parses the item's payload, once. 0, or -1 with e. */
+int writer_prepare(struct writer *w, struct item *item, struct error *e);
 void writer_intake(struct writer *w); /* takes over what has arrived; refused items are answered at once */
 void writer_reject_aged(struct writer *w); /* what waits for too long, while the database is in trouble */
 void writer_database_is_up(struct writer *w);

@@ -33,10 +33,9 @@ static struct {
     char kept[64][CLIENT_MESSAGE_ID_MAX + 1]; /* clientMessageIds stored, with their seqs 1, 2, ... */
     const char *connect_word;
     char attended[128];
-    unsigned ended; /* calls of store_nobody that did it */
-    int nobody, nobody_before;
-    size_t marks_rows;    /* of the last call */
-    int64_t read_of[256]; /* by the room's first byte: one user's watermark */
+    unsigned nobody, nobody_before; /* calls of store_nobody that did it */
+    size_t marks_rows;              /* of the last call */
+    int64_t read_of[256];           /* by the room's first byte: one user's watermark */
 } db = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 struct store *store_create(const struct config *config)
@@ -207,7 +206,7 @@ int store_nobody(struct store *store, int64_t deadline_ns, struct error *e)
     assert(!db.committing && !db.begun);
     int ok = db.answer == ANSWER_AWAY ? error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away") : 0;
     if (ok == 0)
-        db.nobody++, count_call(&db.ended);
+        count_call(&db.nobody);
     pthread_mutex_unlock(&db.lock);
     return ok;
 }

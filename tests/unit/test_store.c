@@ -446,6 +446,63 @@ static void test_no_database_is_unavailable(void **state)
     store_destroy(&other);
 }
 
+/* ---- One batch behind another's commit. ---- */
+
+/* Item 0 commits, item 1 is begun behind it. */
+static void begin_behind_a_commit(void)
+{
+    struct error e = {0};
+    assert_int_equal(store_begin(store, &items[0], 1, in_ms(DEADLINE_MS), &e), 0);
+    assert_int_equal(store_execute(store, &items[0], 1, in_ms(DEADLINE_MS), &e), 0);
+    assert_int_equal(store_begin(store, &items[1], 1, in_ms(DEADLINE_MS), &e), 0);
+}
+
+/* The second is refused by a constraint and goes the careful way, behind the first and before a third. */
+static void test_a_batch_behind_a_commit(void **state)
+{
+    (void)state;
+    struct error e = {0};
+    put(0, &room_a, "ann", "1", "one");
+    put(1, &room_a, "ann", "1", "another");
+    put(2, &room_a, "bob", "1", "two");
+    begin_behind_a_commit();
+    assert_int_equal(store_complete(store, &items[0], 1, in_ms(DEADLINE_MS), &e), 0);
+    assert_stored(0, 1);
+    assert_int_equal(store_execute(store, &items[1], 1, in_ms(DEADLINE_MS), &e), 0);
+    assert_int_equal(store_complete(store, &items[1], 1, in_ms(DEADLINE_MS), &e), 0);
+    assert_rejected(1, "conflict");
+    store_now(3);
+    assert_stored(0, 1);
+    assert_stored(2, 2);
+    assert_gapless(&room_a, 2);
+}
+
+/* A commit that fails takes the batch behind it along, which has no sync of its own: nothing of it is stored.
+ */
+static void test_nothing_is_stored_behind_a_failed_commit(void **state)
+{
+    (void)state;
+    struct error e = {0};
+    pg_sql(conn, "create function refuse() returns trigger language plpgsql as "
+                 "'begin raise exception using errcode = 23514; end'");
+    pg_sql(conn,
+           "create constraint trigger refuse after insert on chat_messages deferrable initially deferred "
+           "for each row when (new.content = 'refused') execute function refuse()");
+    put(0, &room_a, "ann", "1", "refused");
+    put(1, &room_a, "ann", "2", "behind it");
+    begin_behind_a_commit();
+    pid_t backend = (pid_t)strtol(writer_pid(), NULL, 10);
+    assert_int_equal(store_complete(store, &items[0], 1, in_ms(DEADLINE_MS), &e), -1);
+    assert_string_equal(e.word, "poison");
+    assert_false(store_connected(store));
+    wait_for_end_of(backend);
+    pg_sql(conn, "drop function refuse cascade");
+    assert_gapless(&room_a, 0);
+    store_now(2);
+    assert_stored(1, 2);
+    assert_gapless(&room_a, 2);
+}
+
 /* ---- Watermarks and epochs. ---- */
 
 static const char *unread(const char *user)
@@ -627,6 +684,8 @@ int main(void)
                                        TEST(test_a_hung_commit_is_uncertain),
                                        TEST(test_a_broken_connection_heals),
                                        TEST(test_no_database_is_unavailable),
+                                       TEST(test_a_batch_behind_a_commit),
+                                       TEST(test_nothing_is_stored_behind_a_failed_commit),
                                        TEST(test_to_send_is_to_have_read),
                                        TEST(test_a_database_gone_back_begins_an_epoch),
                                        TEST(test_plans_stay_on_indexes),

@@ -50,9 +50,9 @@ static int set_up(void **state)
     memset(db.read_of, 0, sizeof db.read_of);
     db.connect_word = NULL;
     results = queue_create(0, 0);
-    unsigned ended = db.ended;
+    unsigned before = db.nobody;
     int ok = writer_start(&config, 100, results, on_wake, NULL, &writer, NULL);
-    wait_for(&db.ended, ended + 1); /* its first act: the users of an earlier run are offline */
+    wait_for(&db.nobody, before + 1); /* its first act: the users of an earlier run are offline */
     return ok;
 }
 
@@ -535,7 +535,7 @@ static void presence_is_stored(void **state)
     pthread_mutex_lock(&db.lock);
     while (strstr(db.attended, "bob0 ") == NULL || strstr(db.attended, "ann1 ") == NULL)
         pthread_cond_wait(&db.changed, &db.lock);
-    int before = db.nobody_before;
+    unsigned before = db.nobody_before;
     pthread_mutex_unlock(&db.lock);
     writer_stop(&writer, 1000);
     assert_int_equal(before, 1);
