@@ -360,6 +360,7 @@ test('events come in the order of their revs, and each is told what is its own',
     await of(mia, 'room_added', room);
     await must(200, setRole(room, users.olga, 'mia', 'admin'));
     await must(200, change(room, users.mia, { name: 'renamed' }));
+    await of(olga, 'room_updated', room); // a change of settings is answered before it is heard
     await must(200, remove(room, users.olga, 'olga')); // not heard by olga; mia becomes owner
     await of(olga, 'room_removed', room);
     await must(200, remove(room, users.mia, 'mia'));
