@@ -34,11 +34,14 @@ function knock(user, localAddress, protocolVersion = 4) {
     });
 }
 
+// Half as many at once as a user may have, so that it is the address's limit that is met, also on a slow machine.
+const knocks = (user, localAddress, protocolVersion) =>
+    Promise.all(Array.from({ length: PER_USER / 2 }, () => knock(user, localAddress, protocolVersion)));
+
 test('an address connects so often, then is refused, while others and parlord come in', { timeout: 60_000 }, async () => {
     const began = Date.now();
     const answers = [];
-    // One after the other: how many a user has at once is another limit.
-    while (answers.length < 4 * BURST && answers.filter((a) => a !== 'accepted').length < 20) answers.push(await knock(alice, CROWD));
+    while (answers.length < 4 * BURST && answers.filter((a) => a !== 'accepted').length < 20) answers.push(...(await knocks(alice, CROWD)));
     const seconds = (Date.now() - began) / 1000;
     const accepted = answers.filter((answer) => answer === 'accepted').length;
     assert.equal(answers.slice(0, BURST).every((answer) => answer === 'accepted'), true, 'five seconds\' worth at once');
@@ -47,11 +50,12 @@ test('an address connects so often, then is refused, while others and parlord co
     assert.match(brokerLog(), /why="too many connections from this address \(connects_per_s\)"/);
 
     // A token that is no good costs its address too; what is refused says nothing about it.
-    let code;
-    await until('refused on 5', async () => (code = await knock(alice, CROWD, 5)) !== 'accepted');
-    assert.equal(code, 135);
+    let refused;
+    await until('refused on 5', async () => (refused = (await knocks(alice, CROWD, 5)).filter((answer) => answer !== 'accepted')).length > 0);
+    assert.deepEqual([...new Set(refused)], [135]);
     assert.equal(await knock(alice, OTHER), 'accepted', 'another address has a count of its own');
-    for (let i = 0; i < BURST + 50; i++) assert.equal(await knock(alice, PARLORD), 'accepted', 'parlord\'s address is not counted');
+    for (let i = 0; i < BURST + 50; i += PER_USER / 2)
+        assert.deepEqual([...new Set(await knocks(alice, PARLORD))], ['accepted'], 'parlord\'s address is not counted');
 
     // Both of the service's connections are made anew meanwhile.
     await stack.killParlord();
