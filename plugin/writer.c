@@ -120,7 +120,8 @@ void writer_intake(struct writer *w)
     }
 }
 
-void writer_reject_aged(struct writer *w)
+/* What waits for too long while the database is in trouble. */
+static void reject_aged(struct writer *w)
 {
     int64_t now_ns = clock_mono_ns();
     while (w->waiting.first != NULL && now_ns - w->waiting.first->arrived_ns > QUEUED_TROUBLE_NS)
@@ -149,6 +150,14 @@ void writer_database_is_down(struct writer *w, const struct error *e)
         w->wake(w->context);
 }
 
+void writer_in_trouble(struct writer *w, const struct error *e)
+{
+    writer_database_is_down(w, e);
+    writer_intake(w);
+    reject_aged(w);
+    writer_push(w);
+}
+
 bool writer_out_of_time(const struct writer *w)
 {
     return atomic_load(&w->stopping) && clock_mono_ns() >= atomic_load(&w->stop_ns);
@@ -170,11 +179,11 @@ static void idle(struct writer *w)
         if (store_connect(w->store, writer_commit_deadline(w), &e) == 0)
             writer_database_is_up(w);
         else
-            writer_database_is_down(w, &e);
+            writer_in_trouble(w, &e);
         return;
     }
     if (store_flush(w->store, writer_commit_deadline(w), &e) != 0 && !store_connected(w->store))
-        writer_database_is_down(w, &e);
+        writer_in_trouble(w, &e);
 }
 
 static void abandon_all(struct writer *w)

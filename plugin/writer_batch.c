@@ -12,8 +12,8 @@
  *   (its ids are in it or not). Nobody is told anything until then: `rejected` might be a lie, and a message
  *   that was committed must still be fanned out, in its order.
  * - What waits behind such a batch, or while the database is away, has certainly not been stored. Before each
- *   new try everything that waits longer than QUEUED_TROUBLE_NS is rejected as `unavailable`. The longest
- *   wait is then QUEUED_TROUBLE_NS and one commit timeout.
+ *   new try of anything, receipts and presence too, everything that waits longer than QUEUED_TROUBLE_NS is
+ *   rejected as `unavailable`. The longest wait is then QUEUED_TROUBLE_NS and one commit timeout.
  * - A room whose row is locked by somebody makes its batch `busy` after LOCK_TRIES_th of lock_timeout_ms. The
  *   batch is then done again room by room, and the room that is busy is parked: its messages wait apart, in
  *   order, and are tried again every RETRY_PARKED_NS until they are lock_timeout_ms old. All others go on.
@@ -174,12 +174,9 @@ static size_t hold(struct writer *w, struct item **items, size_t count, const st
     if (e->code == ERROR_UNCERTAIN)
         for (size_t i = 0; i < count; i++)
             items[i]->uncertain = true;
-    writer_database_is_down(w, e);
     count = reject_held(w, items, count);
-    writer_intake(w);
-    writer_reject_aged(w);
     reject_parked(w);
-    writer_push(w);
+    writer_in_trouble(w, e);
     return count;
 }
 
@@ -300,13 +297,14 @@ bool writer_store_next(struct writer *w)
         return false;
     next->from_ns = clock_mono_ns();
     fill_rows(next->rows, next->items, next->count);
-    int ok = store_begin(w->store, next->rows, next->count, writer_commit_deadline(w), &e);
+    next->deadline_ns = writer_commit_deadline(w); /* to connect too, where that is needed */
+    int ok = store_begin(w->store, next->rows, next->count, next->deadline_ns, &e);
     if (w->committing != NULL) {
         if (!land(w, next))
             return true;
         next->from_ns = w->committed_ns;
+        next->deadline_ns = writer_commit_deadline(w);
     }
-    next->deadline_ns = writer_commit_deadline(w);
     if (ok == 0)
         ok = store_execute(w->store, next->rows, next->count, next->deadline_ns, &e);
     if (ok == 0)

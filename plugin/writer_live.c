@@ -57,7 +57,7 @@ void writer_store_receipts(struct writer *w)
     if (receipts_store(w->receipts, w->store, writer_commit_deadline(w), &e) == 0)
         writer_database_is_up(w);
     else if (strcmp(e.word, "busy") != 0)
-        writer_database_is_down(w, &e);
+        writer_in_trouble(w, &e);
     writer_push(w);
 }
 
@@ -65,9 +65,12 @@ void writer_store_receipts(struct writer *w)
 void writer_store_presence(struct writer *w)
 {
     struct error e = {0};
-    if (clock_mono_ns() >= attendance_due_ns(w->attendance) && store_connected(w->store) &&
-        attendance_store(w->attendance, w->store, writer_commit_deadline(w), &e) != 0)
-        log_warn("writer", "presence could not be stored: %s", e.text);
+    if (clock_mono_ns() < attendance_due_ns(w->attendance) || !store_connected(w->store) ||
+        attendance_store(w->attendance, w->store, writer_commit_deadline(w), &e) == 0)
+        return;
+    log_warn("writer", "presence could not be stored: %s", e.text);
+    if (!store_connected(w->store))
+        writer_in_trouble(w, &e);
 }
 
 /* The broker ends: nobody is online. */

@@ -66,9 +66,10 @@ void writer_reject_unavailable(struct writer *w, struct item *item);            
 /* Parses the item's payload, once. 0, or -1 with e. */
 int writer_prepare(struct writer *w, struct item *item, struct error *e);
 void writer_intake(struct writer *w); /* takes over what has arrived; refused items are answered at once */
-void writer_reject_aged(struct writer *w); /* what waits for too long, while the database is in trouble */
 void writer_database_is_up(struct writer *w);
 void writer_database_is_down(struct writer *w, const struct error *e);
+/* It did not answer: before anything else is tried, what has waited for too long is rejected. */
+void writer_in_trouble(struct writer *w, const struct error *e);
 bool writer_out_of_time(const struct writer *w);
 int64_t writer_commit_deadline(const struct writer *w);
 

@@ -1,6 +1,6 @@
 /* A store without a database, for tests of the writer: as long as the test holds it, a batch waits to be
- * executed, or its commit to be complete; then it follows the script. What the writer may not ask for
- * (a step out of its turn, anything beside a commit) ends the test.
+ * executed, or its commit to be complete, or a chore to be done; then it follows the script. What the writer
+ * may not ask for (a step out of its turn, anything beside a commit) ends the test.
  *
  * Included by one test program, after cmocka.h. */
 #ifndef PARLOR_TESTS_FAKE_STORE_H
@@ -21,8 +21,9 @@ enum answer { ANSWER_OK, ANSWER_AWAY, ANSWER_UNCERTAIN, ANSWER_UNCERTAIN_BUT_STO
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool held, commit_held;
+    bool held, commit_held, chore_held;
     unsigned calls;   /* of store_begin and store_marks */
+    unsigned chores;  /* begun: of store_connect, store_attendance and store_marks */
     unsigned commits; /* under way, and complete: of store_execute */
     bool begun, committing;
     enum answer fate; /* of the commit under way */
@@ -57,14 +58,10 @@ void store_destroy(struct store **store)
 bool store_connected(const struct store *store)
 {
     (void)store;
-    return db.connect_word == NULL;
-}
-
-int store_connect(struct store *store, int64_t deadline_ns, struct error *e)
-{
-    (void)store;
-    (void)deadline_ns;
-    return db.connect_word == NULL ? 0 : error_set(e, ERROR_UNAVAILABLE, db.connect_word, "a reason");
+    pthread_mutex_lock(&db.lock);
+    bool connected = db.connect_word == NULL;
+    pthread_mutex_unlock(&db.lock);
+    return connected;
 }
 
 void store_disconnect(struct store *store)
@@ -126,6 +123,24 @@ static void count_call(unsigned *calls)
 {
     ++*calls;
     pthread_cond_broadcast(&db.changed);
+}
+
+/* Locked. */
+static void do_chore(void)
+{
+    count_call(&db.chores);
+    while (db.chore_held)
+        pthread_cond_wait(&db.changed, &db.lock);
+}
+
+int store_connect(struct store *store, int64_t deadline_ns, struct error *e)
+{
+    (void)store, (void)deadline_ns;
+    pthread_mutex_lock(&db.lock);
+    do_chore();
+    const char *word = db.connect_word;
+    pthread_mutex_unlock(&db.lock);
+    return word == NULL ? 0 : error_set(e, ERROR_UNAVAILABLE, word, "a reason");
 }
 
 int store_begin(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
@@ -214,10 +229,12 @@ int store_nobody(struct store *store, int64_t deadline_ns, struct error *e)
 int store_attendance(struct store *store, const struct store_attendee *attendees, size_t count,
                      int64_t deadline_ns, struct error *e)
 {
-    (void)store, (void)deadline_ns, (void)e;
+    (void)store, (void)deadline_ns;
     pthread_mutex_lock(&db.lock);
     assert(!db.committing && !db.begun);
-    for (size_t i = 0; i < count; i++) {
+    do_chore();
+    int ok = db.answer == ANSWER_AWAY ? error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away") : 0;
+    for (size_t i = 0; ok == 0 && i < count; i++) {
         size_t used = strlen(db.attended);
         snprintf(db.attended + used, sizeof db.attended - used, "%s%d ", attendees[i].user,
                  attendees[i].online);
@@ -225,7 +242,7 @@ int store_attendance(struct store *store, const struct store_attendee *attendees
     db.nobody_before = db.nobody;
     pthread_cond_broadcast(&db.changed);
     pthread_mutex_unlock(&db.lock);
-    return 0;
+    return ok;
 }
 
 int store_marks(struct store *store, struct store_mark *marks, size_t count, int64_t at_ms,
@@ -238,6 +255,7 @@ int store_marks(struct store *store, struct store_mark *marks, size_t count, int
     assert(!db.committing && !db.begun);
     db.marks_rows = count;
     count_call(&db.calls);
+    do_chore();
     int ok = db.answer == ANSWER_AWAY ? error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away") : 0;
     for (size_t i = 0; ok == 0 && i < count; i++)
         if (db.locked[marks[i].room.bytes[0]])
@@ -271,6 +289,35 @@ static void hold_commits(bool held)
 {
     pthread_mutex_lock(&db.lock);
     db.commit_held = held;
+    pthread_cond_broadcast(&db.changed);
+    pthread_mutex_unlock(&db.lock);
+}
+
+/* From now on it is away, beginning with the chores that are held or come next. */
+static void go_away(bool chore_held)
+{
+    pthread_mutex_lock(&db.lock);
+    db.chore_held = chore_held;
+    db.answer = ANSWER_AWAY;
+    db.connect_word = "database_unavailable";
+    pthread_cond_broadcast(&db.changed);
+    pthread_mutex_unlock(&db.lock);
+}
+
+static void hold_chores(void)
+{
+    pthread_mutex_lock(&db.lock);
+    db.chore_held = true;
+    pthread_mutex_unlock(&db.lock);
+}
+
+/* Holds nothing, and answers well. */
+static void be_well(void)
+{
+    pthread_mutex_lock(&db.lock);
+    db.held = db.commit_held = db.chore_held = false;
+    db.answer = ANSWER_OK;
+    db.connect_word = NULL;
     pthread_cond_broadcast(&db.changed);
     pthread_mutex_unlock(&db.lock);
 }

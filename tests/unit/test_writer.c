@@ -40,15 +40,13 @@ static void on_wake(void *context)
 static int set_up(void **state)
 {
     (void)state;
-    db.held = false;
-    db.commit_held = db.begun = db.committing = false;
+    be_well();
+    db.begun = db.committing = false;
     db.calls = db.commits = 0;
-    db.answer = ANSWER_OK;
     db.poison[0] = '\0';
     memset(db.locked, 0, sizeof db.locked);
     db.last_seq = 0;
     memset(db.read_of, 0, sizeof db.read_of);
-    db.connect_word = NULL;
     results = queue_create(0, 0);
     unsigned before = db.nobody;
     int ok = writer_start(&config, 100, results, on_wake, NULL, &writer, NULL);
@@ -59,8 +57,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    db_set(false, ANSWER_OK);
-    hold_commits(false);
+    be_well();
     writer_stop(&writer, 1000);
     while (waiting != NULL || (waiting = (struct result *)(void *)queue_take(results)) != NULL) {
         struct result *next = (struct result *)(void *)waiting->node.next;
@@ -542,6 +539,49 @@ static void presence_is_stored(void **state)
     assert_int_equal(db.nobody, 2);
 }
 
+/* What came while a chore waited for a database that hung is answered when that gives up, and is not made to
+ * wait for another try. */
+static void is_told_behind_a_chore(unsigned chores)
+{
+    wait_for(&db.chores, chores);
+    struct item *item = make(1, "a", "x");
+    item->arrived_ns -= 1500 * NS_PER_MS;
+    hand_over(item);
+    unsigned calls = db.calls;
+    go_away(false);
+    expect(RESULT_REJECTED, 0, "unavailable", "\"a\"");
+    assert_int_equal(db.calls, calls);
+    assert_false(writer_database_up(writer));
+}
+
+static void behind_presence_is_told_in_time(void **state)
+{
+    (void)state;
+    unsigned chores = db.chores;
+    hold_chores();
+    writer_note_presence(writer, "bob", true, 5);
+    writer_wake(writer);
+    is_told_behind_a_chore(chores + 1);
+}
+
+static void behind_a_receipt_is_told_in_time(void **state)
+{
+    (void)state;
+    unsigned chores = db.chores;
+    hold_chores();
+    mark(1, 0, 0, "{\"seq\":1}");
+    is_told_behind_a_chore(chores + 1);
+}
+
+static void behind_a_reconnect_is_told_in_time(void **state)
+{
+    (void)state;
+    unsigned chores = db.chores;
+    go_away(true);
+    writer_wake(writer);
+    is_told_behind_a_chore(chores + 1);
+}
+
 static void refuses_a_database_of_another_schema(void **state)
 {
     (void)state;
@@ -586,6 +626,9 @@ int main(void)
         TEST(a_locked_mark_costs_only_itself),
         TEST(an_uncertain_mark_is_told),
         TEST(presence_is_stored),
+        TEST(behind_presence_is_told_in_time),
+        TEST(behind_a_receipt_is_told_in_time),
+        TEST(behind_a_reconnect_is_told_in_time),
         TEST(refuses_a_database_of_another_schema),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
