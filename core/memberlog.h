@@ -48,6 +48,7 @@ bool memberlog_batch_is_reset(const struct memberlog_batch *batch); /* before it
 int64_t memberlog_batch_version(const struct memberlog_batch *batch);
 
 struct memberlog_event {
+    int64_t id; /* rises */
     int64_t version;
     struct uuid room;    /* zero: none */
     const char *user;    /* zero-terminated; "": for the room, else for that user */

@@ -106,7 +106,8 @@ void memberlog_each_event(const struct memberlog_batch *batch, memberlog_event_f
         const char *user = at + sizeof(head);
         const char *payload = user + head.user_size + 1;
         at = payload + head.payload_size + 1;
-        struct memberlog_event event = {.version = head.version,
+        struct memberlog_event event = {.id = head.id,
+                                        .version = head.version,
                                         .room = head.room,
                                         .user = user,
                                         .messages = head.messages,

@@ -1,6 +1,6 @@
 /* One table says which fields a type has and in what order; writing and reading both walk it, so that they
  * cannot disagree. A field is a letter: q request, b boot, v version, s seq, d database_up, r room, u user,
- * o on, f fallback_id, w word with its error code, p payload, i request_id, which an older end leaves out. */
+ * o on, f fallback_id, w word with its error code, p payload; an older end leaves out i request_id, n seq. */
 #include "core/wire.h"
 
 #include "core/error.h"
@@ -41,7 +41,7 @@ static const char *fields_of(unsigned type)
     case WIRE_RECEIPT:
         return "qrsup";
     case WIRE_EVENT:
-        return "ruvwp";
+        return "ruvwpn";
     case WIRE_PRESENCE:
         return "uos";
     case WIRE_API:
@@ -87,6 +87,7 @@ static void put_field(struct buf *b, char field, const struct wire_record *recor
         put_number(b, (uint64_t)record->version, 8);
         break;
     case 's':
+    case 'n':
         put_number(b, (uint64_t)record->seq, 8);
         break;
     case 'd':
@@ -195,6 +196,10 @@ static void take_field(struct cursor *c, char field, struct wire_record *out)
         break;
     case 's':
         out->seq = take_count(c);
+        break;
+    case 'n':
+        if (c->at != c->end)
+            out->seq = take_count(c);
         break;
     case 'd':
         out->database_up = take_number(c, 1) != 0;

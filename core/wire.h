@@ -8,8 +8,9 @@
  * Packet: version (u8, WIRE_VERSION), number (u32, rises by 1 from 1 for each packet of a link; a jump means
  * that packets were lost), then records: type (u8), size of what follows (u32), fields. Numbers are
  * big-endian; strings have their length (u8 or u32) before them. A reader skips types it does not know and
- * fields behind those it knows, and takes a request_id, which was added later and stands last, for empty when
- * the record ends before it: ends with and without it understand each other, under the same WIRE_VERSION.
+ * fields behind those it knows, and takes what was added later and stands last (a request_id, an event's seq)
+ * for empty or 0 when the record ends before it: ends with and without it understand each other, under the
+ * same WIRE_VERSION.
  *
  * Flow:   service/link -> service/in/{node} -> plugin/ingress; plugin/fanout -> service/out/{node} ->
  * service/link. Thread: any; pure. Readers' strings point into the packet. */
@@ -53,8 +54,9 @@ enum wire_type {
                       a request, the answer to a mark, whether it moved anything or not; without, watermarks
                       that moved, in a watched room */
     WIRE_EVENT,    /* room (zero: none), user ("": the room's members), version, word (topic's last level:
-                      events or messages), payload: what the outbox made known; room events go to nodes that
-                      watch the room, a user's to all */
+                      events or messages), payload, seq (its number in the outbox): what the outbox made known,
+                      the last ones again after a crash; room events go to nodes that watch the room, a user's
+                      to all */
     WIRE_TYPED,    /* room, user, on: somebody in a watched room types, at any door */
     WIRE_PRESENCE, /* user, on, seq (lastSeenAt, ms since 1970): to all nodes at each change, and every online
                       user after a HELLO */

@@ -12,6 +12,7 @@ static void put_record(struct plugin *p, const struct memberlog_event *event)
                                  .room = event->room,
                                  .user = event->user,
                                  .user_size = strlen(event->user),
+                                 .seq = event->id,
                                  .version = event->version,
                                  .word = word,
                                  .word_size = strlen(word),

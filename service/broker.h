@@ -42,6 +42,9 @@ void broker_listen(struct broker *broker, const struct broker_events *events);
 /* The mirror has a new version, and the sockets know. */
 void broker_members_applied(struct broker *broker);
 
+/* It was read anew, maybe from another database: events may be numbered from the beginning. */
+void broker_members_reset(struct broker *broker);
+
 /* Who gets the requests of the `api` topic, as records that live until fn returns. The reply to one goes by
  * broker_reply, to the same user under the same requestId; it is lost when the link is down. */
 typedef void (*broker_api_fn)(void *context, const struct wire_record *record);

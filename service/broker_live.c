@@ -31,10 +31,18 @@ void broker_on_receipt(struct broker *b, const struct wire_record *r)
 void broker_on_event(struct broker *b, const struct wire_record *r)
 {
     char user[USER_ID_MAX + 1], topic[UINT8_MAX + 1];
+    if (r->seq > 0 && r->seq <= b->event)
+        return; /* a broker that was killed tells the last ones again: sockets have heard them */
+    b->event = r->seq;
     copy_user(user, r);
     snprintf(topic, sizeof topic, "%.*s", (int)r->word_size, r->word);
     if (b->events && b->events->on_event && (user[0] != '\0' || is_watched(b, &r->room)))
         b->events->on_event(b->events->self, &r->room, user, topic, r->payload, r->payload_size);
+}
+
+void broker_members_reset(struct broker *b)
+{
+    b->event = 0;
 }
 
 void broker_on_typed(struct broker *b, const struct wire_record *r)

@@ -111,6 +111,7 @@ static void on_member_changed(void *self, const struct uuid *room, enum room_typ
 static void on_members_reset(void *self)
 {
     struct service *s = self;
+    broker_members_reset(s->broker);
     if (s->bridge)
         bridge_members_reset(s->bridge);
 }

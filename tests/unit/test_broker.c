@@ -334,6 +334,7 @@ static void what_happens_in_watched_rooms_is_told(void **state)
          .payload_size = 2},
         {.type = WIRE_EVENT,
          .room = room,
+         .seq = 7,
          .version = 5,
          .word = "events",
          .word_size = 6,
@@ -341,11 +342,13 @@ static void what_happens_in_watched_rooms_is_told(void **state)
          .payload_size = 2},
         {.type = WIRE_EVENT,
          .room = room_of(2),
+         .seq = 8,
          .word = "events",
          .word_size = 6,
          .payload = "{}",
          .payload_size = 2},
         {.type = WIRE_EVENT,
+         .seq = 9,
          .user = "ann",
          .user_size = 3,
          .word = "events",
@@ -367,6 +370,37 @@ static void what_happens_in_watched_rooms_is_told(void **state)
     TURN_UNTIL(w, count_got(w, WIRE_TYPING) == 1);
     assert_string_equal(last_got(w, WIRE_TYPING)->user, "ann");
     assert_true(last_got(w, WIRE_TYPING)->on);
+}
+
+static void say_event(struct world *w, int64_t number, const char *payload)
+{
+    plugin_say(w,
+               &(struct wire_record){.type = WIRE_EVENT,
+                                     .seq = number,
+                                     .user = "ann",
+                                     .user_size = 3,
+                                     .word = "events",
+                                     .word_size = 6,
+                                     .payload = payload,
+                                     .payload_size = strlen(payload)},
+               1);
+}
+
+/* A broker that was killed publishes its last events again; another database numbers them anew. */
+static void an_event_is_told_once(void **state)
+{
+    struct world *w = *state;
+    static const char *const payloads[] = {"[5]", "[6]", "[5]", "[6]", "[7]"};
+    for (size_t i = 0; i < sizeof payloads / sizeof *payloads; i++)
+        say_event(w, payloads[i][1] - '0', payloads[i]);
+    TURN_UNTIL(w, strstr(w->heard, "[7]") != NULL);
+    broker_members_reset(w->broker);
+    say_event(w, 1, "[1]");
+    TURN_UNTIL(w, strstr(w->heard, "[1]") != NULL);
+    assert_string_equal(w->heard, "event 0 'ann' events [5]\n"
+                                  "event 0 'ann' events [6]\n"
+                                  "event 0 'ann' events [7]\n"
+                                  "event 0 'ann' events [1]\n");
 }
 
 static void who_is_here_is_told_again_after_a_hello(void **state)
@@ -422,6 +456,7 @@ int main(void)
         CASE(a_mark_is_answered_by_its_receipt, set_up_linked),
         CASE(a_mark_is_repeated_on_a_new_link, set_up_linked),
         CASE(what_happens_in_watched_rooms_is_told, set_up_linked),
+        CASE(an_event_is_told_once, set_up_linked),
         CASE(who_is_here_is_told_again_after_a_hello, set_up_linked),
         CASE(presence_is_told_once, set_up_linked),
         CASE(a_turn_goes_in_one_packet, set_up_linked),

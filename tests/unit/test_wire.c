@@ -50,6 +50,14 @@ static const struct wire_record records[] = {
      .word_size = 8,
      .payload = "why",
      .payload_size = 3},
+    {.type = WIRE_EVENT,
+     .room = {{8}},
+     .version = 4,
+     .seq = 5,
+     .word = "events",
+     .word_size = 6,
+     .payload = "{}",
+     .payload_size = 2},
 };
 
 #define RECORDS (sizeof(records) / sizeof(records[0]))

@@ -71,9 +71,9 @@ class Observer {
         this.last = new Map(rooms.map((room) => [room, 0]));
     }
 
-    // A message that came: what the client knows already it doesn't show.
+    // A message that came: what the client knows already it doesn't show, nor a change of one that it does not know yet.
     note(source, m, fresh, connection = this.connection) {
-        const shown = m.seq > this.last.get(m.chatRoomId);
+        const shown = (fresh || source !== 'live') && m.seq > this.last.get(m.chatRoomId);
         if (shown) this.last.set(m.chatRoomId, m.seq);
         this.run.history.saw({
             observer: this.name, user: this.user.id, connection, steady: this.steady, source, fresh, shown,
