@@ -91,9 +91,8 @@ static void at_turn(struct session *s)
  * its reader leaves lying counts. */
 static bool is_behind(const struct session *s)
 {
-    size_t unsent = s->transport == TRANSPORT_WEBSOCKET ? s->stream->unsent_bytes
-                    : s->polling != NULL                ? s->polling->bytes
-                                                        : 0;
+    size_t unsent =
+        (s->stream != NULL ? s->stream->unsent_bytes : 0) + (s->polling != NULL ? s->polling->bytes : 0);
 
     return unsent > s->engine->options.unsent_max;
 }
@@ -385,9 +384,13 @@ void session_on_upgrade_timeout(void *context, struct deadline *deadline)
 
 static bool on_upgrade_packet(struct session *s, const struct engineio_packet *packet)
 {
+    if (!within_rate(s))
+        return false;
     if (packet->type == ENGINEIO_PING && packet->size == 5 && memcmp(packet->data, "probe", 5) == 0) {
         send_text(s->stream, "3probe");
         s->transport = TRANSPORT_PROBED;
+        if (is_behind(s))
+            at_turn(s);
         if (s->polling->poll != NULL)
             session_answer_poll(s, "6", 1);
         return true;

@@ -481,6 +481,15 @@ static void test_slow_readers(void **state)
     assert_int_equal(engine_stats(w->engine)->ended[SESSION_SLOW_READER], 1);
     fake_stream_free(s);
 
+    open_polling(w);
+    s = open_upgrade(w);
+    s->stream.unsent_bytes = 5001;
+    fake_say_text(s, "2probe");
+    fake_advance(&w->clock, 0);
+    assert_int_equal(w->closed, 2);
+    assert_int_equal(w->end, SESSION_SLOW_READER);
+    fake_stream_free(s);
+
     memset(text, 'x', sizeof text);
     text[0] = '4';
     text[900] = '\0';
@@ -488,7 +497,7 @@ static void test_slow_readers(void **state)
     for (int i = 0; i < 6; i++)
         expect_status(w, "POST", w->query, text, 200, "ok");
     fake_advance(&w->clock, 0);
-    assert_int_equal(w->closed, 2);
+    assert_int_equal(w->closed, 3);
     assert_int_equal(w->end, SESSION_SLOW_READER);
 }
 
@@ -551,7 +560,7 @@ static void test_shutdown(void **state)
 static struct engine *limited_engine(struct world *w, int64_t strangers_max, int64_t packets_per_s)
 {
     return engine_create(&w->clock.port,
-                         &(struct engine_options){.ping_interval_ms = 100000,
+                         &(struct engine_options){.ping_interval_ms = 25000,
                                                   .ping_timeout_ms = 20000,
                                                   .upgrade_timeout_ms = 10000,
                                                   .payload_max = 1000,
@@ -617,6 +626,17 @@ static void test_flood(void **state)
     fake_say_text(s, "3");
     assert_string_equal(fake_heard(s), "<close 1008>\n");
     assert_int_equal(w->end, SESSION_FLOOD);
+    fake_stream_free(s);
+
+    open_polling(w); /* a stream that is probed for ever is one, too */
+    s = open_upgrade(w);
+    for (int i = 0; i < 50; i++)
+        fake_say_text(s, "2probe");
+    assert_int_equal(w->closed, 1);
+    fake_heard(s);
+    fake_say_text(s, "2probe");
+    assert_string_equal(fake_heard(s), "<close 1008>\n");
+    assert_int_equal(w->closed, 2);
     fake_stream_free(s);
     engine_destroy(&engine);
     w->engine = standard;
