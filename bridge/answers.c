@@ -3,22 +3,12 @@
 #include "core/json.h"
 #include "core/log.h"
 
-#define PATTERN_MAX 64
-
-static void put_pattern(struct buf *out, struct slice pattern)
-{
-    size_t size = pattern.size < PATTERN_MAX ? pattern.size : PATTERN_MAX;
-
-    if (utf8_check(pattern.text, size))
-        json_put_string(out, pattern.text, size);
-    else
-        buf_put_text(out, "\"?\"");
-}
+#define PATTERN_LOGGED 64
 
 void answer_log(const char *user, struct slice pattern, struct request_number request, const char *outcome)
 {
     char id[REQUEST_NUMBER_SIZE];
-    int size = (int)(pattern.size < PATTERN_MAX ? pattern.size : PATTERN_MAX);
+    int size = (int)(pattern.size < PATTERN_LOGGED ? pattern.size : PATTERN_LOGGED);
 
     if (!log_wanted(LOG_LEVEL_DEBUG))
         return;
@@ -43,7 +33,7 @@ void answer_error(struct socket *socket, const struct ack_id *ack, struct slice 
         buf_put_text(&text, ",\"code\":");
         json_put_text(&text, why->word);
         buf_put_text(&text, ",\"cause\":{\"pattern\":");
-        put_pattern(&text, pattern);
+        json_put_string(&text, pattern.text, pattern.size);
         buf_put_text(&text, ",\"data\":");
         if (data.size > 0)
             buf_put(&text, data.text, data.size);

@@ -1,6 +1,7 @@
 #include "bridge/call_sockets.h"
 
 #include "bridge/answers.h"
+#include "bridge/argument.h"
 #include "bridge/deadlines.h"
 #include "bridge/identity.h"
 #include "core/config.h"
@@ -95,14 +96,16 @@ static void on_event(void *self, struct socket *socket, const struct event *even
 {
     struct call_sockets *calls = self;
     const struct call_socket *s = socket_holder(socket);
-    struct slice data = event->args;
+    struct slice data = {NULL, 0};
+    struct buf copy = {0};
+    struct json *tree = event_argument(event->args, &data, &copy, NULL);
     struct error e;
 
     error_set(&e, ERROR_INVALID, "unknown_event", "/calls knows no such event.");
-    if (json_check(data.text, data.size, NULL) != 0)
-        data.size = 0;
     answer_log(s->user, event->name, request_ids_take(&calls->requests), e.word);
-    answer_error(socket, &event->ack, event->name, data, &e);
+    answer_error(socket, &event->ack, event->name, tree != NULL ? data : (struct slice){NULL, 0}, &e);
+    json_destroy(&tree);
+    buf_finish(&copy);
 }
 
 static void on_disconnect(void *self, struct socket *socket, enum session_end end)

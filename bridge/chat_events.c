@@ -1,4 +1,5 @@
 #include "bridge/answers.h"
+#include "bridge/argument.h"
 #include "bridge/chat_socket.h"
 #include "core/access.h"
 #include "core/config.h"
@@ -296,30 +297,6 @@ static bool within_rate(struct chat_socket *s)
     return true;
 }
 
-/* The first argument, which is nearly always the only one and then needs no copy. *copy_out keeps it
- * otherwise. */
-static struct json *parse_args(struct slice args, struct slice *data_out, struct buf *copy_out,
-                               struct error *e)
-{
-    struct json *tree = json_parse(args.text, args.size, e), *list;
-
-    *data_out = args;
-    if (tree != NULL)
-        return tree;
-    buf_put_byte(copy_out, '[');
-    buf_put(copy_out, args.text, args.size);
-    buf_put_byte(copy_out, ']');
-    list = json_parse(copy_out->data, copy_out->size, NULL);
-    buf_clear(copy_out);
-    if (json_count(list) > 0) {
-        json_put_tree(copy_out, json_first(list));
-        tree = json_parse(copy_out->data, copy_out->size, e);
-        *data_out = (struct slice){copy_out->data, copy_out->size};
-    }
-    json_destroy(&list);
-    return tree;
-}
-
 static int dispatch(struct chat_socket *s, struct asked *a, struct error *e)
 {
     const char *room = json_string(json_get(a->object, "chatRoomId"));
@@ -353,7 +330,7 @@ void chat_on_event(void *self, struct socket *socket, const struct event *event)
     } else if (event->args.size == 0) {
         result = dispatch(s, &a, &e);
     } else {
-        a.object = tree = parse_args(event->args, &a.data, &copy, &e);
+        a.object = tree = event_argument(event->args, &a.data, &copy, &e);
         result = tree == NULL ? -1 : dispatch(s, &a, &e);
     }
     if (result != 0) {

@@ -2,6 +2,7 @@
 
 #include "bridge/deadlines.h"
 #include "bridge/session.h"
+#include "core/json.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -320,16 +321,32 @@ static void on_answer(struct socket *s, const struct socketio_packet *p)
     }
 }
 
+/* One whose name is written with escapes. */
+static void on_escaped_event(struct socket *s, struct event *event)
+{
+    struct json *name = json_parse(event->name.text - 1, event->name.size + 2, NULL);
+    const char *text = json_string(name);
+
+    if (text != NULL) {
+        event->name = (struct slice){text, strlen(text)};
+        s->nsp->handlers.on_event(s->nsp->handlers.self, s, event);
+    } else {
+        session_close(s->client->session, SESSION_PARSE_ERROR);
+    }
+    json_destroy(&name);
+}
+
 static void on_event(struct socket *s, const struct socketio_packet *p, const struct slice *attachments)
 {
     struct event event = {
         .name = p->name, .args = p->args, .attachments = attachments, .attachment_count = p->attachments};
 
-    if (socketio_is_reserved(p->name))
-        return;
     memcpy(event.ack.digits, p->ack.text, p->ack.size);
     event.ack.size = (unsigned char)p->ack.size;
-    s->nsp->handlers.on_event(s->nsp->handlers.self, s, &event);
+    if (p->name.size > 0 && memchr(p->name.text, '\\', p->name.size) != NULL)
+        on_escaped_event(s, &event);
+    else
+        s->nsp->handlers.on_event(s->nsp->handlers.self, s, &event);
 }
 
 /* A whole packet. */

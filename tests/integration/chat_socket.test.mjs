@@ -99,6 +99,11 @@ for (const transports of [['websocket'], ['polling']]) {
         assert.equal((await calls.emit('dance', { a: 1 })).code, 'unknown_event');
         calls.socket.emit('dance', { a: 1 });
         assert.deepEqual((await named(calls, 'exception')).args[0].cause, { pattern: 'dance', data: { a: 1 } });
+        calls.other.items.length = 0;
+        calls.socket.emit('é'.repeat(60), { a: 1 }, 2);
+        assert.deepEqual((await named(calls, 'exception')).args[0].cause, { pattern: 'é'.repeat(60), data: { a: 1 } });
+        for (const door of [s, calls])
+            for (const name of ['ping', 'error', 'reconnect']) assert.equal((await door.emit(name, {})).code, 'unknown_event', name);
         await calls.close();
         await s.close();
     });

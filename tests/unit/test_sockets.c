@@ -189,7 +189,7 @@ static void test_disconnects(void **state)
     struct world *w = *state;
 
     connect_root(w);
-    say(w, "42[\"bye\"]");
+    say(w, "42[\"b\\u0079e\"]");
     assert_string_equal(fake_heard(w->stream), "41\n");
     assert_int_equal(w->end, SESSION_CLOSED);
     connect_root(w);
