@@ -164,7 +164,7 @@ static int join_chat(struct chat_socket *s, const struct asked *a, struct error 
 
     if (catches_up && (!json_integer(after, &seq) || seq < 0))
         return error_set(e, ERROR_INVALID, "invalid_message", "afterSeq must be a whole number from 0.");
-    if (chat_may(s, &a->room, OPERATION_READ, e) != 0)
+    if (chat_may(s, &a->room, OPERATION_READ, e) != 0 || join_check(s, e) != 0)
         return -1;
     chat_open_room(s, &a->room);
     join_begin(s, a, seq, catches_up);
@@ -173,7 +173,7 @@ static int join_chat(struct chat_socket *s, const struct asked *a, struct error 
 
 static int leave_chat(struct chat_socket *s, const struct asked *a, struct error *e)
 {
-    if (chat_may(s, &a->room, OPERATION_READ, e) != 0)
+    if (chat_may(s, &a->room, OPERATION_READ, e) != 0 || join_check(s, e) != 0)
         return -1;
     chat_close_room(s, &a->room);
     if (a->event->ack.size > 0)

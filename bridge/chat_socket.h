@@ -44,6 +44,7 @@ struct chat_socket {
     struct chat_socket *next; /* of the same person */
     struct question *questions;
     struct join *joins;
+    unsigned joins_started;
     struct uuid *open; /* rooms that it has joined */
     uint32_t open_count, open_capacity;
     struct deadline deadline; /* until CONNECT must be answered, then when the token expires */
@@ -103,6 +104,8 @@ int chat_may(const struct chat_socket *s, const struct uuid *room, int operation
 
 /* ---- join.c ---- */
 
+/* 0, or -1 with LIMIT: too many wait; to be asked before join_begin and before anything is changed. */
+int join_check(const struct chat_socket *s, struct error *e);
 void join_begin(struct chat_socket *s, const struct asked *a, int64_t after, bool catches_up);
 /* True when the socket is catching up in the room: the frame is kept for it. */
 bool join_keeps(struct chat_socket *s, const struct uuid *room, int64_t seq, struct shared *frame);

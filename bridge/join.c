@@ -16,7 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define JOINS_MAX 16 /* of one socket at once */
+#define JOINS_MAX   1000 /* of one socket that wait for their answer */
+#define STARTED_MAX 16   /* of these, those that the database is asked for; the others wait for their turn */
 
 struct kept {
     int64_t seq;
@@ -29,9 +30,10 @@ struct join {
     struct uuid room;
     int64_t after;
     bool catches_up;
-    bool keeps;          /* catches up, and no newer one of the room does */
+    bool keeps; /* catches up, and no newer one of the room does */
+    bool started;
     bool asked;          /* the database has it: it is freed when that answers */
-    struct timer *timer; /* while the rooms are not ready */
+    struct timer *timer; /* until it is started */
     struct buf room_json;
     struct kept *kept;
     size_t kept_count, kept_capacity;
@@ -50,6 +52,7 @@ static void join_end(struct join *j)
         while (*place != j)
             place = &(*place)->next;
         *place = j->next;
+        s->joins_started -= j->started;
         question_close(&j->question);
     }
     for (size_t i = 0; i < j->kept_count; i++)
@@ -93,8 +96,12 @@ static void hand_over(struct join *from, struct join *to)
     from->kept_count = from->kept_capacity = 0;
 }
 
+static void start_next(struct chat_socket *s);
+
 static void join_fail(struct join *j, const struct error *e)
 {
+    struct chat_socket *s = j->question.socket;
+
     question_fail(&j->question, e);
     if (j->question.socket != NULL) {
         struct join *before = j->keeps ? older(j) : NULL;
@@ -105,6 +112,8 @@ static void join_fail(struct join *j, const struct error *e)
             send_kept(j, 0);
     }
     join_end(j);
+    if (s != NULL)
+        start_next(s);
 }
 
 bool join_keeps(struct chat_socket *s, const struct uuid *room, int64_t seq, struct shared *frame)
@@ -165,6 +174,7 @@ static void answer_join(struct join *j, const struct db_answer *answer)
     buf_finish(&more);
     send_kept(j, given);
     join_end(j);
+    start_next(s);
 }
 
 /* True when the socket is there, may still read the room, and the database has answered. */
@@ -223,15 +233,38 @@ static void on_room(void *context, const struct db_answer *answer)
         answer_join(j, NULL);
 }
 
-static void ask_room(struct join *j)
+static void start(struct join *j)
 {
     struct chat_socket *s = j->question.socket;
     struct db_port *db = s->chat->ports.db;
+    struct clock_port *clock = s->chat->ports.clock;
     char id[UUID_TEXT_SIZE];
 
+    clock->cancel(clock, &j->timer);
+    j->started = true;
+    s->joins_started++;
     uuid_format(&j->room, id);
     j->asked = true;
     db->query(db, QUERY_ROOM, 2, (const char *const[]){id, s->person->name}, on_room, j);
+}
+
+static bool may_start(const struct chat_socket *s)
+{
+    return s->person->unready == 0 && s->joins_started < STARTED_MAX;
+}
+
+/* Those that wait, in the order in which they came. */
+static void start_next(struct chat_socket *s)
+{
+    while (may_start(s)) {
+        struct join *first = NULL;
+
+        for (struct join *j = s->joins; j != NULL; j = j->next)
+            first = j->started ? first : j;
+        if (first == NULL)
+            return;
+        start(first);
+    }
 }
 
 static void on_timeout(void *context)
@@ -244,15 +277,23 @@ static void on_timeout(void *context)
     join_fail(j, &e);
 }
 
+int join_check(const struct chat_socket *s, struct error *e)
+{
+    unsigned count = 0;
+
+    for (const struct join *j = s->joins; j != NULL; j = j->next)
+        count++;
+    if (count < JOINS_MAX)
+        return 0;
+    return error_set(e, ERROR_LIMIT, "rate_limited",
+                     "%d join_chat and leave_chat wait for their answers; wait for some of them.", JOINS_MAX);
+}
+
 void join_begin(struct chat_socket *s, const struct asked *a, int64_t after, bool catches_up)
 {
     struct clock_port *clock = s->chat->ports.clock;
     struct join *j = mem_zalloc(1, sizeof *j);
-    unsigned count = 0;
-    struct error e;
 
-    for (struct join *other = s->joins; other != NULL; other = other->next)
-        count++;
     question_open(&j->question, s, a);
     j->room = a->room;
     j->after = after;
@@ -261,26 +302,15 @@ void join_begin(struct chat_socket *s, const struct asked *a, int64_t after, boo
     s->joins = j;
     if (catches_up && older(j) != NULL)
         hand_over(older(j), j);
-    if (count >= JOINS_MAX) {
-        error_set(&e, ERROR_LIMIT, "rate_limited", "At most %d rooms are joined at once.", JOINS_MAX);
-        join_fail(j, &e);
-    } else if (s->person->unready > 0) {
+    if (may_start(s))
+        start(j);
+    else
         j->timer = clock->start(clock, s->chat->ports.config->answer_timeout_ms, on_timeout, j);
-    } else {
-        ask_room(j);
-    }
 }
 
 void join_ready(struct chat_socket *s)
 {
-    struct clock_port *clock = s->chat->ports.clock;
-
-    for (struct join *j = s->joins; j != NULL; j = j->next) {
-        if (j->timer != NULL) {
-            clock->cancel(clock, &j->timer);
-            ask_room(j);
-        }
-    }
+    start_next(s);
 }
 
 void join_cancel(struct chat_socket *s, const struct uuid *room)
@@ -297,4 +327,6 @@ void join_cancel(struct chat_socket *s, const struct uuid *room)
             question_fail(&j->question, &e);
         join_end(j);
     }
+    if (room != NULL)
+        start_next(s);
 }

@@ -259,6 +259,31 @@ static void test_rate(void **state)
     assert_non_null(strstr(fake_heard(a), "unknown_event"));
 }
 
+/* However many rooms a client joins at once, each has its answer; the database is asked for a few at a time.
+ */
+static void test_many_joins(void **state)
+{
+    struct world *w = *state;
+    struct fake_stream *a;
+    char text[160], ack[32];
+
+    w->config->limits = false;
+    member(w, 1, "alice", MEMBER_OWNER);
+    a = join_user(w, "alice", "0");
+    for (int i = 0; i < 1001; i++) {
+        snprintf(text, sizeof text, "42/chat,%d[\"join_chat\",{\"chatRoomId\":\"" ROOM_TEXT(1) "\"}]", i);
+        fake_say_text(a, text);
+    }
+    assert_non_null(strstr(fake_heard(a), "43/chat,1000[{\"status\":\"error\",\"code\":\"rate_limited\""));
+    assert_int_equal(w->query_count, 16);
+    for (int i = 0; i < 1000; i++) {
+        answer_room(w, "0");
+        snprintf(ack, sizeof ack, "43/chat,%d[{\"status\":\"ok\"", i);
+        assert_memory_equal(fake_heard(a), ack, strlen(ack));
+    }
+    assert_int_equal(w->query_count, 0);
+}
+
 static void test_gone_before_answer(void **state)
 {
     struct world *w = *state;
@@ -345,20 +370,12 @@ static void test_answers_are_logged(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_refused),
-                                       TEST(test_waits_for_rooms),
-                                       TEST(test_waits_a_second),
-                                       TEST(test_token_ends),
-                                       TEST(test_connections_max),
-                                       TEST(test_session_rules),
-                                       TEST(test_members_change),
-                                       TEST(test_members_reset),
-                                       TEST(test_send),
-                                       TEST(test_send_refused),
-                                       TEST(test_bad_events),
-                                       TEST(test_rate),
-                                       TEST(test_gone_before_answer),
-                                       TEST(test_answers_are_logged)};
+    const struct CMUnitTest tests[] = {
+        TEST(test_refused),        TEST(test_waits_for_rooms),    TEST(test_waits_a_second),
+        TEST(test_token_ends),     TEST(test_connections_max),    TEST(test_session_rules),
+        TEST(test_members_change), TEST(test_members_reset),      TEST(test_send),
+        TEST(test_send_refused),   TEST(test_bad_events),         TEST(test_rate),
+        TEST(test_many_joins),     TEST(test_gone_before_answer), TEST(test_answers_are_logged)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
