@@ -38,6 +38,20 @@ __attribute__((format(printf, 3, 4))) static int refuse(struct plugin *p, const 
     return BROKER_AUTH;
 }
 
+static void no_matter(void *context, const struct uuid *room, enum room_type type, enum member_role role)
+{
+    (void)context, (void)room, (void)type, (void)role;
+}
+
+/* Does the id begin with the name of a user, who may have a session by it? Others have ids with colons too,
+ * as hardware addresses. */
+static bool names_a_user(const struct plugin *p, const char *id)
+{
+    const char *colon = strchr(id, ':');
+    return colon != NULL && (clients_knows(p->clients, id) ||
+                             members_each_room(p->members, id, (size_t)(colon - id), no_matter, NULL) > 0);
+}
+
 /* A client of some other authentication. Its id is noted, so that no token takes it over. */
 static int connect_foreign(struct plugin *p, struct mosquitto *client, const char *id)
 {
@@ -48,6 +62,10 @@ static int connect_foreign(struct plugin *p, struct mosquitto *client, const cha
     if (strcmp(id, WAKE_USER) == 0 || strncmp(id, SERVICE_ID, strlen(SERVICE_ID)) == 0)
         return refuse(p, client, "client ids that begin with %s or %s are the service's", SERVICE_ID,
                       WAKE_USER);
+    if (names_a_user(p, id))
+        return refuse(p, client,
+                      "the client id begins with the name of a user, whose sessions are not for "
+                      "clients without a token");
     clients_add(p->clients, client, id, NULL, mosquitto_client_protocol(client) == mp_websockets);
     return BROKER_DEFER;
 }

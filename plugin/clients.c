@@ -212,6 +212,17 @@ struct client *clients_holder(const struct clients *c, const char *id)
     return NULL;
 }
 
+bool clients_knows(const struct clients *c, const char *id)
+{
+    struct table_link *link = table_first(&c->by_id, text_hash(id));
+    for (; link != NULL; link = table_next(link)) {
+        struct client *client = table_entry(link, struct client, by_id);
+        if (client->person != NULL && strcmp(client->id, id) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* The broker closes the older connection of the id right after it has accepted the newer; until then the
  * older one's will may be published, which must count as said by nobody. */
 static void replace_others(struct clients *c, const char *id)

@@ -54,6 +54,9 @@ struct client *clients_find(const struct clients *c, const void *handle);
 /* A connected client with this client id; NULL when there is none. */
 struct client *clients_holder(const struct clients *c, const char *id);
 
+/* Has a user an offline record with this client id, or a connection? */
+bool clients_knows(const struct clients *c, const char *id);
+
 /* A new record; whatever the pointer stood for before is removed. With a token: older records of the same id
  * are marked as replaced (they say nothing more, and their disconnect removes them). token NULL: foreign. */
 struct client *clients_add(struct clients *c, const void *handle, const char *id, const struct token *token,

@@ -21,8 +21,8 @@ function files() {
 }
 
 // Connects, and keeps what comes in.
-async function device(stack, username, password) {
-    const client = await connectMqtt(stack, { username, password, protocolVersion: 5 });
+async function device(stack, username, password, more = {}) {
+    const client = await connectMqtt(stack, { username, password, protocolVersion: 5, ...more });
     client.seen = new EventLog(username);
     client.on('message', (topic, payload) => client.seen.push({ topic, text: payload.toString() }));
     return client;
@@ -83,3 +83,33 @@ for (const outside of ['defer', 'allow']) {
         }
     });
 }
+
+test('a device has its own sessions, and none of a user', { timeout: 60_000 }, async () => {
+    const folder = files();
+    const stack = await Stack.start({ broker: [`acl_file ${folder}/acl`, `password_file ${folder}/passwd`] });
+    try {
+        const [alice, bob] = ['alice', 'bob'].map((id) => stack.user(id));
+        const room = await stack.room([alice, bob]);
+        const sender = await alice.mqtt();
+        const asDevice = (more) => device(stack, 'sensor', 'sensor-password', more);
+        for (const v of [{ protocolVersion: 4, clean: false }, { protocolVersion: 5, clean: false, properties: { sessionExpiryInterval: 600 } }]) {
+            const session = { ...v, clientId: `bob:v${v.protocolVersion}` };
+            await (await bob.mqtt({ room, ...session })).close();
+            await sender.send(room, { content: `missed by ${session.clientId}` });
+            for (const clean of [false, true]) await assert.rejects(asDevice({ ...session, clean }), ({ code }) => [5, 135].includes(code));
+            await assert.rejects(asDevice({ ...session, clientId: 'bob:other' }), 'whatever is behind the name');
+            const resumed = await bob.mqtt(session);
+            await resumed.seen.find((m) => m.content === `missed by ${session.clientId}`);
+            await resumed.close();
+            // Its own, a hardware address as the id, go on as before.
+            const own = { ...v, clientId: 'aa:bb:cc:00:11:22' };
+            await (await asDevice(own)).endAsync();
+            const again = await asDevice(own);
+            await again.endAsync();
+        }
+        await sender.close();
+    } finally {
+        await stack.stop();
+        rmSync(folder, { recursive: true });
+    }
+});
