@@ -56,11 +56,16 @@ enum incoming_state {
     INCOMING_ANSWERED, /* `base` is nobody's any more */
 };
 
+struct connection {
+    struct wait wait;
+    struct incoming *incoming; /* what it is asked, or NULL */
+};
+
 struct incoming {
     struct request base;
     struct listener *listener;
     struct MHD_Connection *connection;
-    struct wait *wait; /* the connection's */
+    struct connection *place; /* the same, for us */
     struct incoming *next, *previous;
     enum incoming_state state;
     bool suspended; /* by us, until the answer */
@@ -84,8 +89,9 @@ static void *on_line(void *context, const char *target, struct MHD_Connection *c
     struct incoming *in = mem_zalloc(1, sizeof *in + 2 * (size + 1));
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    in->wait = info->socket_context;
-    patience_begin(&l->patience, in->wait);
+    in->place = info->socket_context;
+    in->place->incoming = in;
+    patience_begin(&l->patience, &in->place->wait);
     in->listener = l;
     in->connection = connection;
     in->watched_fd = -1;
@@ -341,7 +347,7 @@ static enum MHD_Result dispatch(struct incoming *in)
     in->base.body = body->size > 0 ? body->data : NULL;
     in->base.body_size = body->size;
     in->state = INCOMING_HELD;
-    patience_rest(in->wait);
+    patience_rest(&in->place->wait);
     l->unanswered++;
     l->on_request(l->context, &in->base);
     if (in->state == INCOMING_HELD)
@@ -375,19 +381,13 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *connectio
     }
 }
 
-static void on_completed(void *context, struct MHD_Connection *connection, void **request_context,
-                         enum MHD_RequestTerminationCode code)
+static void finish(struct incoming *in)
 {
-    (void)connection;
-    (void)code;
-    struct listener *l = context;
-    struct incoming *in = *request_context;
-    *request_context = NULL;
-    if (!in)
-        return;
+    struct listener *l = in->listener;
     unwatch(in);
-    intake_drop(&in->intake, &in->listener->bodies_bytes);
-    patience_idle(&l->patience, in->wait);
+    intake_drop(&in->intake, &l->bodies_bytes);
+    patience_idle(&l->patience, &in->place->wait);
+    in->place->incoming = NULL;
     if (in->previous)
         in->previous->next = in->next;
     else
@@ -399,6 +399,15 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     free(in);
 }
 
+static void on_completed(void *context, struct MHD_Connection *connection, void **request_context,
+                         enum MHD_RequestTerminationCode code)
+{
+    (void)context, (void)connection, (void)code;
+    if (*request_context)
+        finish(*request_context);
+    *request_context = NULL;
+}
+
 /* ---- The listener. ---- */
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
@@ -408,11 +417,15 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        *socket_context = mem_zalloc(1, sizeof(struct wait));
-        patience_add(&l->patience, *socket_context, info->connect_fd);
+        struct connection *place = mem_zalloc(1, sizeof *place);
+        patience_add(&l->patience, &place->wait, info->connect_fd);
+        *socket_context = place;
     } else {
-        patience_stop(*socket_context);
-        free(*socket_context);
+        struct connection *place = *socket_context;
+        if (place->incoming) /* its head was refused for want of memory: it is not said to be completed */
+            finish(place->incoming);
+        patience_stop(&place->wait);
+        free(place);
     }
 }
 
@@ -543,14 +556,14 @@ void listener_run(struct listener *l)
     l->running = true;
     look_for_gone(l);
     patience_end_late(&l->patience);
-    for (int round = 0; round < ROUNDS_MAX; round++) {
+    bool due = true;
+    for (int round = 0; due && round < ROUNDS_MAX; round++) {
         l->dirty = false;
         MHD_run(l->daemon);
         MHD_UNSIGNED_LONG_LONG wait_ms;
-        bool due = MHD_get_timeout(l->daemon, &wait_ms) == MHD_YES && wait_ms == 0;
-        if (!due && !l->dirty)
-            break;
+        due = l->dirty || (MHD_get_timeout(l->daemon, &wait_ms) == MHD_YES && wait_ms == 0);
     }
+    l->dirty = due; /* a round reads a kilobyte of a head: what is left must not wait for an event */
     l->running = false;
 }
 

@@ -177,6 +177,22 @@ test('a browser of an allowed origin may read every refusal, early ones too', { 
     }
 });
 
+// What libmicrohttpd has room for is answered, without waiting for the next event; what it has not is closed by it.
+test('a large head is answered at once, or its connection closed', { timeout: 20_000 }, async () => {
+    const answered = (head) => new Promise((resolve) => {
+        const socket = connect(new URL(stack.url).port, '127.0.0.1', () => socket.write(head));
+        let text = '';
+        socket.on('data', (bytes) => (text += bytes, text.includes('\r\n\r\n') && (socket.destroy(), resolve(Number(text.slice(9, 12))))));
+        socket.on('error', () => {}).on('close', () => resolve('closed'));
+    });
+    const seen = new Set();
+    for (let size = 12_000; size < 27_000; size += 200) {
+        seen.add(await answered(`GET /${'a'.repeat(size)} HTTP/1.1\r\nHost: x\r\n\r\n`));
+        seen.add(await answered(`GET /healthz HTTP/1.1\r\nHost: x\r\nCookie: ${'a'.repeat(size)}\r\n\r\n`));
+    }
+    assert.deepEqual([...seen].sort(), [200, 404, 414, 431, 'closed']);
+});
+
 test('limits off: no rates and no counts', { timeout: 30_000 }, async () => {
     const free = await Stack.start({ parlor: { strangers_address_max: 2, connections_user_max: 1, connects_per_s: 1, socket_packets_per_s: 10, sends_per_s: 1, sends_burst: 1 } });
     try {
