@@ -69,7 +69,7 @@ static void tell_read(struct chat *chat, const struct uuid *id, const char *user
                room_text, user, message_id, (long long)seq);
     json_put_text(&data, at);
     buf_put_byte(&data, '}');
-    send_to_room(chat, room, CHAT_ALWAYS, "message_read", &data);
+    send_to_room(chat, room, seq, "message_read", &data); /* it names the message */
     buf_finish(&data);
 }
 

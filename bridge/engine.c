@@ -290,11 +290,24 @@ static void on_stream(void *context, struct stream *stream)
     free(a);
 }
 
+/* The first word of a header's list. */
+static struct slice first_of_list(const char *list)
+{
+    size_t size;
+
+    list += strspn(list, " \t,");
+    size = strcspn(list, " \t,");
+    return (struct slice){list, size};
+}
+
+/* Of the subprotocols that the client offers it gets the first, as from the official server. */
 static void upgrade(struct engine *e, struct request *request, const struct session *session)
 {
     const char *key = request->header(request, "Sec-WebSocket-Key");
     const char *version = request->header(request, "Sec-WebSocket-Version");
     const char *authorization = request->header(request, "Authorization");
+    const char *protocols = request->header(request, "Sec-WebSocket-Protocol");
+    char *protocol = NULL;
     char accept[WEBSOCKET_ACCEPT_SIZE];
     struct arrival *a;
 
@@ -316,7 +329,17 @@ static void upgrade(struct engine *e, struct request *request, const struct sess
     if (a->next != NULL)
         a->next->previous = a;
     e->arrivals = a;
-    request->ops->upgrade(request, (const char *const[]){"Sec-WebSocket-Accept", accept, NULL}, on_stream, a);
+    if (protocols != NULL) {
+        struct slice first = first_of_list(protocols);
+
+        protocol = mem_dup(first.text, first.size);
+    }
+    request->ops->upgrade(request,
+                          (const char *const[]){"Sec-WebSocket-Accept", accept,
+                                                protocol != NULL ? "Sec-WebSocket-Protocol" : NULL, protocol,
+                                                NULL},
+                          on_stream, a);
+    free(protocol);
 }
 
 static void open_polling(struct engine *e, struct request *request)
@@ -331,15 +354,31 @@ static void open_polling(struct engine *e, struct request *request)
         session_on_poll(s, request);
 }
 
+/* RFC 6455, section 4.2.1: both headers; `Connection` is a list. */
+static bool asks_for_websocket(struct request *request)
+{
+    const char *wanted = request->header(request, "Upgrade");
+    const char *connection = request->header(request, "Connection");
+
+    if (wanted == NULL || strcasecmp(wanted, "websocket") != 0 || request->ops->upgrade == NULL)
+        return false;
+    while (connection != NULL && *connection != '\0') {
+        struct slice word = first_of_list(connection);
+
+        if (word.size == 7 && strncasecmp(word.text, "upgrade", 7) == 0)
+            return true;
+        connection = word.text + word.size;
+    }
+    return false;
+}
+
 static void on_handshake(struct engine *e, struct request *request, bool websocket)
 {
     bool is_get = strcmp(request->method, "GET") == 0;
-    const char *wanted = request->header(request, "Upgrade");
-    bool upgrades = wanted != NULL && strcasecmp(wanted, "websocket") == 0 && request->ops->upgrade != NULL;
 
     if (!is_get)
         engine_answer_error(e, request, 400, BAD_METHOD);
-    else if (websocket != upgrades)
+    else if (websocket != asks_for_websocket(request))
         engine_answer_error(e, request, 400, BAD_REQUEST);
     else if (!slice_is(parameter(request->query, "EIO"), "4"))
         engine_answer_error(e, request, 400, UNSUPPORTED_VERSION);
@@ -353,10 +392,7 @@ static void on_handshake(struct engine *e, struct request *request, bool websock
 
 static void on_session_request(struct engine *e, struct request *request, struct session *s, bool websocket)
 {
-    const char *wanted = request->header(request, "Upgrade");
-
-    if (websocket && wanted != NULL && strcasecmp(wanted, "websocket") == 0 &&
-        request->ops->upgrade != NULL && strcmp(request->method, "GET") == 0)
+    if (websocket && asks_for_websocket(request) && strcmp(request->method, "GET") == 0)
         upgrade(e, request, s);
     else if (websocket)
         engine_answer_error(e, request, 400, BAD_REQUEST);
@@ -382,7 +418,7 @@ void engine_request(struct engine *e, struct request *request)
         engine_answer_error(e, request, 400, UNKNOWN_TRANSPORT);
         return;
     }
-    if (sid.text == NULL) {
+    if (sid.size == 0) {
         on_handshake(e, request, websocket);
         return;
     }

@@ -441,10 +441,12 @@ static bool on_frame(void *context, enum websocket_opcode opcode, const char *by
     if (opcode == WEBSOCKET_PONG)
         return true;
     if (opcode == WEBSOCKET_CLOSE) {
-        if (s->transport == TRANSPORT_WEBSOCKET)
+        if (s->transport == TRANSPORT_WEBSOCKET) {
+            stream_drop(s, websocket_close_reply(bytes, size));
             session_end(s, SESSION_CLIENT_LEFT);
-        else
-            upgrade_failed(s, WEBSOCKET_NORMAL);
+        } else {
+            upgrade_failed(s, websocket_close_reply(bytes, size));
+        }
         return false;
     }
     return on_message_frame(s, opcode == WEBSOCKET_BINARY, bytes, size);

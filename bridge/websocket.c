@@ -280,6 +280,19 @@ struct shared *websocket_close_frame(enum websocket_status status)
     return websocket_frame(WEBSOCKET_CLOSE, payload, sizeof payload);
 }
 
+enum websocket_status websocket_close_reply(const char *payload, size_t size)
+{
+    unsigned code = size >= 2 ? (unsigned)(uint8_t)payload[0] << 8 | (uint8_t)payload[1] : WEBSOCKET_NORMAL;
+    bool known = (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) ||
+                 (code >= 3000 && code <= 4999);
+
+    if (size == 1 || !known)
+        return WEBSOCKET_PROTOCOL;
+    if (size > 2 && !is_text(payload + 2, size - 2))
+        return WEBSOCKET_BAD_TEXT;
+    return (enum websocket_status)code;
+}
+
 enum websocket_opcode websocket_payload(const struct shared *frame, const char **bytes_out, size_t *size_out)
 {
     uint8_t length = (uint8_t)frame->data[1];

@@ -60,6 +60,10 @@ size_t websocket_header(uint8_t out[WEBSOCKET_HEADER_MAX], enum websocket_opcode
 struct shared *websocket_frame(enum websocket_opcode opcode, const void *bytes, size_t size);
 struct shared *websocket_close_frame(enum websocket_status status);
 
+/* The status to answer a client's CLOSE frame with: its own, or what is wrong with it (RFC 6455, 5.5.1, 7.4).
+ */
+enum websocket_status websocket_close_reply(const char *payload, size_t size);
+
 /* What a frame made here carries. */
 enum websocket_opcode websocket_payload(const struct shared *frame, const char **bytes_out, size_t *size_out);
 

@@ -65,7 +65,7 @@ struct incoming {
     struct request base;
     struct listener *listener;
     struct MHD_Connection *connection;
-    struct connection *place; /* the same, for us */
+    struct connection *place;
     struct incoming *next, *previous;
     enum incoming_state state;
     bool suspended; /* by us, until the answer */
@@ -359,8 +359,7 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *connectio
                                  const char *method, const char *version, const char *data, size_t *size,
                                  void **request_context)
 {
-    (void)context;
-    (void)connection;
+    (void)context, (void)connection;
     (void)url;
     (void)version;
     struct incoming *in = *request_context;
@@ -414,14 +413,13 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
                           enum MHD_ConnectionNotificationCode code)
 {
     struct listener *l = context;
+    struct connection *place = *socket_context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        struct connection *place = mem_zalloc(1, sizeof *place);
+        place = *socket_context = mem_zalloc(1, sizeof *place);
         patience_add(&l->patience, &place->wait, info->connect_fd);
-        *socket_context = place;
     } else {
-        struct connection *place = *socket_context;
         if (place->incoming) /* its head was refused for want of memory: it is not said to be completed */
             finish(place->incoming);
         patience_stop(&place->wait);
@@ -432,8 +430,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 /* Paths are decoded by target_split, which can refuse. */
 static size_t on_unescape(void *context, struct MHD_Connection *connection, char *text)
 {
-    (void)context;
-    (void)connection;
+    (void)context, (void)connection;
     return strlen(text);
 }
 

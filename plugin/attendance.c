@@ -24,7 +24,7 @@ struct attendance {
     struct table changes;
     struct change *taken[ATTENDANCE_ROWS_MAX]; /* of the statement that is being made */
     struct store_attendee rows[ATTENDANCE_ROWS_MAX];
-    int64_t due_ns;
+    int64_t due_ns, stored_ns;
     bool began; /* the rows of an earlier run were set offline */
 };
 
@@ -70,7 +70,7 @@ void attendance_note(struct attendance *a, const char *user, bool online, int64_
     change->online = online;
     change->since_ms = since_ms;
     if (a->due_ns == INT64_MAX)
-        a->due_ns = clock_mono_ns() + ATTENDANCE_DELAY_MS * NS_PER_MS;
+        a->due_ns = a->stored_ns + ATTENDANCE_DELAY_MS * NS_PER_MS;
 }
 
 int64_t attendance_due_ns(const struct attendance *a)
@@ -116,6 +116,7 @@ int attendance_store(struct attendance *a, struct store *store, int64_t deadline
     bool ok = a->began;
     while (ok && a->changes.count > 0)
         ok = store_some(a, store, deadline_ns, e) == 0;
-    a->due_ns = ok ? INT64_MAX : clock_mono_ns() + RETRY_MS * NS_PER_MS;
+    a->stored_ns = clock_mono_ns();
+    a->due_ns = ok ? INT64_MAX : a->stored_ns + RETRY_MS * NS_PER_MS;
     return ok ? 0 : -1;
 }

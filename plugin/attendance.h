@@ -1,4 +1,5 @@
-/* Changes of presence on their way to the database: collected for a moment, the newest of each user.
+/* Changes of presence on their way to the database, the newest of each user: a lone one goes at once, so that
+ * a room that is made in the next moment shows it; what comes soon behind is collected.
  *
  * Before the first of them, rows that an earlier run of the broker left online are set offline.
  *
@@ -13,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ATTENDANCE_DELAY_MS 100
+#define ATTENDANCE_DELAY_MS 100  /* between two statements */
 #define ATTENDANCE_ROWS_MAX 1000 /* in one statement */
 
 struct attendance;

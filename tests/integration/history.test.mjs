@@ -49,11 +49,12 @@ const close = async (doors) => {
 };
 const heard = (door) => JSON.stringify([door.seen.items, door.other.items]);
 
-// Changes both old messages, then a new one, whose edit comes last on every door.
+// Reads an old message, changes both, then a new one, whose edit comes last on every door.
 let fences = 0;
 async function stir(room, old) {
     const fence = `fence ${++fences}`;
     const fresh = await say(owner, room, 'new');
+    await ok(witness.rest('PATCH', `/chat/rooms/${room}/read`, { seq: old[0].seq }));
     await edit(owner, old[0], `${OLD} edited ${fences}`);
     if (old.length > 1) await ok(owner.rest('DELETE', `/chat/messages/${old.pop().id}`));
     await edit(owner, fresh, fence);

@@ -296,6 +296,7 @@ static inline struct fake_stream *open_session(struct world *w)
 
     fake_request_init(&r, "GET", "EIO=4&transport=websocket", NULL);
     fake_request_header(&r, "Upgrade", "websocket");
+    fake_request_header(&r, "Connection", "keep-alive, Upgrade");
     fake_request_header(&r, "Sec-WebSocket-Version", "13");
     fake_request_header(&r, "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
     bridge_request(w->bridge, &r.request);

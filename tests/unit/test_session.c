@@ -121,6 +121,7 @@ static struct fake_stream *open_stream(struct world *w, const char *query)
 
     fake_request_init(&r, "GET", query, NULL);
     fake_request_header(&r, "Upgrade", "websocket");
+    fake_request_header(&r, "Connection", "keep-alive, Upgrade");
     fake_request_header(&r, "Sec-WebSocket-Version", "13");
     fake_request_header(&r, "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
     engine_request(w->engine, &r.request);
@@ -542,6 +543,7 @@ static void test_shutdown(void **state)
     ask(w, &poll, "GET", w->query, NULL);
     fake_request_init(&upgrade, "GET", "EIO=4&transport=websocket", NULL);
     fake_request_header(&upgrade, "Upgrade", "websocket");
+    fake_request_header(&upgrade, "Connection", "keep-alive, Upgrade");
     fake_request_header(&upgrade, "Sec-WebSocket-Version", "13");
     fake_request_header(&upgrade, "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
     engine_request(w->engine, &upgrade.request);

@@ -87,6 +87,7 @@ static int setup(void **state)
     w->stream = fake_stream_make();
     fake_request_init(&r, "GET", "EIO=4&transport=websocket", NULL);
     fake_request_header(&r, "Upgrade", "websocket");
+    fake_request_header(&r, "Connection", "keep-alive, Upgrade");
     fake_request_header(&r, "Sec-WebSocket-Version", "13");
     fake_request_header(&r, "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
     sockets_request(w->sockets, &r.request);

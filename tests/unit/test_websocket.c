@@ -224,6 +224,31 @@ static void test_accept_key(void **state)
     assert_false(websocket_accept_key("dGhlIHNhbXBsZSBub25j\r\n==", out));
 }
 
+static void test_close_reply(void **state)
+{
+    static const struct {
+        const char *payload;
+        size_t size;
+        unsigned status;
+    } cases[] = {{"", 0, 1000},
+                 {"\x03", 1, 1002},
+                 {"\x03\xe8", 2, 1000},
+                 {"\x03\xe9"
+                  "bye",
+                  5, 1001},
+                 {"\x03\xed", 2, 1002},
+                 {"\x03\xee", 2, 1002},
+                 {"\x03\xe7", 2, 1002},
+                 {"\x0b\xb8", 2, 3000},
+                 {"\x10\xe1", 2, 4321},
+                 {"\x13\x88", 2, 1002},
+                 {"\x03\xe8\xff", 3, 1007}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(websocket_close_reply(cases[i].payload, cases[i].size), cases[i].status);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,7 +256,8 @@ int main(void)
         cmocka_unit_test(test_long),         cmocka_unit_test(test_cut_header_is_kept),
         cmocka_unit_test(test_too_big),      cmocka_unit_test(test_refused),
         cmocka_unit_test(test_text_is_utf8), cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_frames_made),  cmocka_unit_test(test_accept_key)};
+        cmocka_unit_test(test_frames_made),  cmocka_unit_test(test_accept_key),
+        cmocka_unit_test(test_close_reply)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
