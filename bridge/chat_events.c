@@ -229,7 +229,7 @@ static int put_mark(struct buf *out, const struct json *object, struct error *e)
 
     if (has_seq == has_id)
         return error_set(e, ERROR_INVALID, "invalid_message", "Either messageId or seq must be given.");
-    if (has_seq && (!json_integer(seq, &number) || number < 0))
+    if (has_seq && !json_seq(seq, &number))
         return error_set(e, ERROR_INVALID, "invalid_message", "seq must be a whole number from 0.");
     if (has_id && (text == NULL || !uuid_parse(text, strlen(text), &message)))
         return error_set(e, ERROR_INVALID, "invalid_message", "messageId must be the id of a message.");

@@ -292,6 +292,9 @@ static const struct rule_words rules[] = {
     [RULE_CALL] = {"call", "Calls are not served by this broker.", "No right would change it."},
     [RULE_MATRIX] = {"matrix", "This role may not do this in this kind of room.",
                      "Another role in the room, or another type of room, would change it."},
+    [RULE_SENDER] = {"sender",
+                     "Only the sender of a message may edit it, and nobody what a call or the system said.",
+                     "No right would change it."},
     [RULE_HISTORY] = {"history", "The message is older than the part of the history that the member sees.",
                       "Who is added while the room's historyFrom is start sees all of it."},
 };

@@ -37,6 +37,7 @@ enum rule {
     RULE_UNREAD,   /* memberships were never read yet: a subscription on credit, for READ decides */
     RULE_CALL,     /* calls: not served yet by this broker */
     RULE_MATRIX,   /* contract 3a: the table of rooms and roles */
+    RULE_SENDER,   /* a message that another one sent, or nobody */
     RULE_HISTORY,  /* a member whose history begins behind the message */
     RULE_COUNT
 };

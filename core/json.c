@@ -116,6 +116,15 @@ bool json_integer(const struct json *value, int64_t *out)
     return true;
 }
 
+bool json_seq(const struct json *value, int64_t *out)
+{
+    if (json_kind(value) == JSON_NUMBER && node(value)->valuedouble > INTEGER_MAX) {
+        *out = (int64_t)INTEGER_MAX;
+        return true;
+    }
+    return json_integer(value, out) && *out >= 0;
+}
+
 bool json_floor(const struct json *value, int64_t *out)
 {
     if (json_kind(value) != JSON_NUMBER)

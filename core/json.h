@@ -48,6 +48,8 @@ const char *json_name(const struct json *member); /* the name of an object's mem
 const char *json_string(const struct json *value);
 /* True and *out for a number that is a whole one within +-2^53; false otherwise. */
 bool json_integer(const struct json *value, int64_t *out);
+/* True and *out for a whole number from 0; one past 2^53, where numbers are whole anyway, counts as 2^53. */
+bool json_seq(const struct json *value, int64_t *out);
 /* The same for any number in that range, rounded down. */
 bool json_floor(const struct json *value, int64_t *out);
 /* True and *out for true or false. */

@@ -57,7 +57,7 @@ static struct verdict judge(const struct exchange *x, const struct edit *edit, c
                                               : OPERATION_DELETE_OTHERS;
     struct verdict verdict = access_room(operation, m->room_type, m->member, x->who.role, MEMBER_NONE);
     if (!edit->deletes && !(m->own && m->by_a_person))
-        verdict = (struct verdict){.allowed = false, .rule = RULE_MATRIX};
+        verdict = (struct verdict){.allowed = false, .rule = RULE_SENDER};
     return verdict;
 }
 

@@ -58,7 +58,7 @@ void marks_room(struct exchange *x)
     const struct json *seq_value = json_get(x->tree, "seq");
     const struct json *id_value = json_get(x->tree, "messageId");
     const char *id = json_string(id_value);
-    if (is_given(seq_value) && (!json_integer(seq_value, &seq) || seq < 0))
+    if (is_given(seq_value) && !json_seq(seq_value, &seq))
         problems_add(&x->problems, "seq must be a whole number from 0");
     if (is_given(id_value) && (id == NULL || !uuid_parse(id, strlen(id), &message)))
         problems_add(&x->problems, "messageId must be the id of a message");

@@ -43,6 +43,7 @@ struct item {
     size_t payload_size;
     /* the writer's */
     bool prepared;  /* draft, id and created_at_ms are set */
+    bool nameless;  /* the client gave no clientMessageId: the draft's was made */
     bool uncertain; /* an earlier try may have stored it: it is never refused, only looked for again */
     struct draft draft;
     struct uuid id;

@@ -69,7 +69,7 @@ static int read_fields(const struct json *tree, struct mark_target *out, struct 
     if (json_kind(tree) != JSON_OBJECT || has_seq == out->has_message)
         return error_set(e, ERROR_INVALID, "invalid_receipt",
                          "the payload must be an object with either seq or messageId");
-    if (has_seq && (!json_integer(seq, &out->seq) || out->seq < 0))
+    if (has_seq && !json_seq(seq, &out->seq))
         return error_set(e, ERROR_INVALID, "invalid_receipt", "seq must be a whole number, 0 or more");
     const char *text = json_string(message);
     if (out->has_message && (text == NULL || !uuid_parse(text, strlen(text), &out->message)))

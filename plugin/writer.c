@@ -59,6 +59,7 @@ int writer_prepare(struct writer *w, struct item *item, struct error *e)
     if (item->draft.client_message_id[0] != '\0')
         return 0;
     size_t size = strlen(item->fallback_id);
+    item->nameless = true;
     if (client_message_id_valid(item->fallback_id, size)) {
         memcpy(item->draft.client_message_id, item->fallback_id, size + 1);
     } else {
@@ -77,8 +78,8 @@ void writer_reject(struct writer *w, struct item *item, const struct error *why)
     buf_clear(&w->body);
     buf_clear(&w->ack);
     const char *id = item->draft.client_message_id;
-    if (item->link == LINK_NONE)
-        ack_print_rejected(&w->ack, id[0] == '\0' ? NULL : id, why);
+    if (item->link == LINK_NONE) /* a sender knows no id but its own */
+        ack_print_rejected(&w->ack, id[0] == '\0' || item->nameless ? NULL : id, why);
     buf_put_text(&w->body, why->text);
     struct result *result = result_make(RESULT_REJECTED, item, why->word, &w->body, &w->ack);
     result->code = why->code;

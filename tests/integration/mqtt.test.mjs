@@ -533,16 +533,17 @@ test('20 connections a user, 300 messages at once, and a stated answer past each
         doors.push(await cid.mqtt());
         // The burst is the user's, not the connection's. Each is answered; what is refused can be sent again.
         const [a, b] = doors;
-        for (let i = 0; i < 400; i++) (i % 2 ? a : b).publish(own, JSON.stringify({ content: 'x', clientMessageId: `m${i}` }));
+        const count = 1200; // many more, for a slow machine, where some of the burst comes back meanwhile
+        for (let i = 0; i < count; i++) (i % 2 ? a : b).publish(own, JSON.stringify({ content: 'x', clientMessageId: `m${i}` }));
         const answers = new Map();
         await until('all are answered', () => {
             for (const ack of a.acks.items) answers.set(ack.clientMessageId, ack);
-            return answers.size === 400;
-        });
+            return answers.size === count;
+        }, 30_000);
         const refused = [...answers.values()].filter((ack) => ack.status === 'rejected');
         assert(refused.every((ack) => ack.code === 'rate_limited'));
-        assert(refused.length >= 1 && refused.length <= 100, `${refused.length} were refused`);
-        assert.equal((await limited.stored(own)).length, 400 - refused.length);
+        assert(refused.length >= 1 && refused.length <= count - 300, `${refused.length} were refused`);
+        assert.equal((await limited.stored(own)).length, count - refused.length);
         const free = await dan.mqtt();
         assert.equal((await free.send(own, { content: 'of another' })).status, 'stored');
         await until('sent again', async () => (await a.send(own, { content: 'x', clientMessageId: refused[0].clientMessageId })).status === 'stored');

@@ -269,6 +269,10 @@ static void test_lookups(void **state)
     assert_true(number == -3);
     assert_false(json_integer(json_get(tree, "bigger"), &number));
     assert_false(json_integer(json_get(tree, "half"), &number));
+    assert_true(json_seq(json_get(tree, "bigger"), &number));
+    assert_int_equal(number, INT64_C(1) << 53);
+    assert_false(json_seq(json_get(tree, "half"), &number));
+    assert_false(json_seq(json_get(tree, "neg"), &number));
     assert_false(json_integer(json_get(tree, "s"), &number));
     bool truth = false;
     assert_true(json_bool(json_get(tree, "t"), &truth) && truth);
