@@ -116,12 +116,21 @@ static bool is_seen(const struct plugin *p, const char *user)
     return members_has_company(p->members, user, strlen(user), (size_t)p->config->presence_room_max);
 }
 
-/* Publishes the status of one who is online, once. */
+/* Publishes the status of one who is online and was not shown, or went offline unseen; once. */
 static void show(struct plugin *p, const char *user)
 {
     int64_t since_ms;
     if (presence_take_unshown(p->presence, user, strlen(user), &since_ms))
         publish_status(p, user, true, since_ms);
+    else if (presence_take_kept(p->presence, user, strlen(user), &since_ms))
+        publish_status(p, user, false, since_ms);
+}
+
+static void leave_unseen(struct plugin *p, const char *user, int64_t since_ms)
+{
+    if (presence_is_shown(p->presence, user, strlen(user)))
+        forget_status(p, user);
+    presence_keep(p->presence, user, strlen(user), since_ms);
 }
 
 static void on_changed(void *context, const char *user, bool online, int64_t since_ms)
@@ -132,8 +141,8 @@ static void on_changed(void *context, const char *user, bool online, int64_t sin
         show(p, user);
     else if (is_seen(p, user))
         publish_status(p, user, false, since_ms);
-    else if (!online && presence_is_shown(p->presence, user, strlen(user)))
-        forget_status(p, user);
+    else if (!online)
+        leave_unseen(p, user, since_ms);
     for (struct node *node = p->nodes.list; node < p->nodes.list + NODES_MAX; node++)
         if (node->used && !node->greeted) /* one that said HELLO is told of all, in a moment */
             nodes_put(&p->nodes, node, &record);

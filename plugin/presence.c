@@ -19,8 +19,17 @@ struct entry {
     char user[];
 };
 
+struct kept {
+    struct table_link link;
+    struct kept *older, *newer;
+    int64_t since_ms;
+    uint8_t size;
+    char user[];
+};
+
 struct presence {
-    struct table users;
+    struct table users, kept;
+    struct kept *kept_oldest, *kept_newest;
     struct entry *oldest, *newest;
     int64_t grace_ns;
     presence_fn on_changed;
@@ -36,6 +45,62 @@ struct presence *presence_create(int64_t grace_ms, presence_fn on_changed, void 
     return p;
 }
 
+/* ---- Who went offline unseen. ---- */
+
+static struct kept *kept_find(const struct presence *p, const char *user, size_t size)
+{
+    struct table_link *link = table_first(&p->kept, bytes_hash(user, size));
+    for (; link != NULL; link = table_next(link)) {
+        struct kept *kept = table_entry(link, struct kept, link);
+        if (kept->size == size && memcmp(kept->user, user, size) == 0)
+            return kept;
+    }
+    return NULL;
+}
+
+static void kept_remove(struct presence *p, struct kept *kept)
+{
+    if (kept->older != NULL)
+        kept->older->newer = kept->newer;
+    else
+        p->kept_oldest = kept->newer;
+    if (kept->newer != NULL)
+        kept->newer->older = kept->older;
+    else
+        p->kept_newest = kept->older;
+    table_remove(&p->kept, &kept->link);
+    free(kept);
+}
+
+void presence_keep(struct presence *p, const char *user, size_t size, int64_t since_ms)
+{
+    struct kept *kept = mem_zalloc(1, sizeof *kept + size + 1);
+    kept->since_ms = since_ms;
+    kept->size = (uint8_t)size;
+    memcpy(kept->user, user, size);
+    kept->older = p->kept_newest;
+    if (p->kept_newest != NULL)
+        p->kept_newest->newer = kept;
+    else
+        p->kept_oldest = kept;
+    p->kept_newest = kept;
+    table_put(&p->kept, &kept->link, bytes_hash(user, size));
+    if (p->kept.count > PRESENCE_KEPT_MAX)
+        kept_remove(p, p->kept_oldest);
+}
+
+bool presence_take_kept(struct presence *p, const char *user, size_t size, int64_t *since_ms_out)
+{
+    struct kept *kept = kept_find(p, user, size);
+    if (kept == NULL)
+        return false;
+    *since_ms_out = kept->since_ms;
+    kept_remove(p, kept);
+    return true;
+}
+
+/* ---- */
+
 void presence_destroy(struct presence **presence)
 {
     if (presence == NULL || *presence == NULL)
@@ -45,6 +110,9 @@ void presence_destroy(struct presence **presence)
     while ((link = table_take(&p->users)) != NULL)
         free(table_entry(link, struct entry, link));
     table_finish(&p->users);
+    while (p->kept_oldest != NULL)
+        kept_remove(p, p->kept_oldest);
+    table_finish(&p->kept);
     free(p);
     *presence = NULL;
 }
@@ -86,6 +154,9 @@ static void leaving_remove(struct presence *p, struct entry *entry)
 static void arrive(struct presence *p, const char *user, size_t size, uint32_t source, int64_t wall_ms)
 {
     struct entry *entry = mem_zalloc(1, sizeof *entry + size + 1);
+    struct kept *kept = kept_find(p, user, size);
+    if (kept != NULL)
+        kept_remove(p, kept);
     entry->sources = source;
     entry->since_ms = wall_ms;
     entry->size = (uint8_t)size;

@@ -4,7 +4,8 @@
  * Flow:   auth (CONNECT, DISCONNECT), ingress (ONLINE) and nodes that went -> presence_set; tick ->
  * presence_due -> the owner's function: topic, nodes, row.
  * Thread: the broker's.
- * Owns:   an entry for each user who is online or in its grace. */
+ * Owns:   an entry for each user who is online or in its grace, and what is kept of PRESENCE_KEPT_MAX others.
+ */
 #ifndef PARLOR_PLUGIN_PRESENCE_H
 #define PARLOR_PLUGIN_PRESENCE_H
 
@@ -13,7 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define PRESENCE_MQTT 31 /* the source that MQTT connections are; nodes are those below */
+#define PRESENCE_KEPT_MAX 10000 /* users who went offline unseen; the oldest are forgotten */
+#define PRESENCE_MQTT     31    /* the source that MQTT connections are; nodes are those below */
 
 struct presence;
 
@@ -35,6 +37,12 @@ void presence_due(struct presence *p, int64_t now_ns);
  */
 bool presence_take_unshown(struct presence *p, const char *user, size_t size, int64_t *since_ms_out);
 bool presence_is_shown(const struct presence *p, const char *user, size_t size);
+
+/* The user goes offline while nobody may see it: since when is kept for whoever comes to share a room with
+ * it. To be called by on_changed alone. */
+void presence_keep(struct presence *p, const char *user, size_t size, int64_t since_ms);
+/* True once for a user of whom it is kept, and who has not come since. */
+bool presence_take_kept(struct presence *p, const char *user, size_t size, int64_t *since_ms_out);
 
 /* Calls the function for each who is online (or in its grace), with its `since_ms`. */
 void presence_each(const struct presence *p, presence_fn fn, void *context);

@@ -299,6 +299,22 @@ test('a status is retained of those alone whom somebody may see', { timeout: 30_
     await doors[0].close();
 });
 
+test('who went offline while nobody shared a room is offline to those who share one again', { timeout: 30_000 }, async () => {
+    const [ann, ben] = ['ann', 'ben'].map((id) => stack.user(`again-${id}`));
+    const room = await stack.room([ann, ben, stack.user('again-cid')]);
+    const watcher = await ann.mqtt({ subscribe: [presence(ben.id)] });
+    const told = () => statuses(watcher, ben.id).map(({ status }) => status).join();
+    const door = await ben.mqtt();
+    await until('ben is online', () => told() === 'online');
+    assert((await ann.rest('PATCH', `/chat/rooms/${room}/participants/${ben.id}/remove`)).status < 300);
+    await door.close();
+    await until('the row says offline', async () => !(await row(ben.id)).online);
+    assert.equal(told(), 'online');
+    assert((await ann.rest('POST', `/chat/rooms/${room}/participants`, { userId: ben.id })).status < 300);
+    await until('ann is told', () => told() === 'online,offline');
+    await watcher.close();
+});
+
 test('participants are online in REST', { timeout: 30_000 }, async () => {
     const [ann, ben] = await pair();
     const { body: list } = await ben.rest('GET', '/chat/rooms');

@@ -119,14 +119,29 @@ static void one_is_shown_once(void **state)
     buf_clear(&told);
 }
 
+/* Kept of the newest, once, until they come again. */
+static void who_left_unseen_is_kept(void **state)
+{
+    struct presence *p = *state;
+    char name[16];
+    int64_t since_ms = 0;
+    for (int i = 0; i <= PRESENCE_KEPT_MAX; i++)
+        presence_keep(p, name, (size_t)snprintf(name, sizeof name, "u%d", i), i);
+    assert_false(presence_take_kept(p, "u0", 2, &since_ms));
+    assert_true(presence_take_kept(p, "u1", 2, &since_ms));
+    assert_int_equal(since_ms, 1);
+    assert_false(presence_take_kept(p, "u1", 2, &since_ms));
+    set(p, "u2", 0, true, 5);
+    assert_false(presence_take_kept(p, "u2", 2, &since_ms));
+    assert_told("u2 on 5\n");
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(any_connection_counts),
-        CASE(a_reconnect_is_no_change),
-        CASE(a_node_takes_its_users_along),
-        CASE(one_is_shown_once),
+        CASE(any_connection_counts), CASE(a_reconnect_is_no_change), CASE(a_node_takes_its_users_along),
+        CASE(one_is_shown_once),     CASE(who_left_unseen_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
