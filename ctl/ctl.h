@@ -29,6 +29,7 @@ bool ctl_json(const struct ctl *ctl);
 
 /* Each does its command: returns the exit code when it has said all in ctl->out, or -1 with e. */
 int run_token(struct ctl *ctl, struct error *e);
+int run_token_check(struct ctl *ctl, struct error *e);
 int run_migrate(struct ctl *ctl, struct error *e);
 int run_status(struct ctl *ctl, struct error *e);
 int run_check(struct ctl *ctl, struct error *e);

@@ -9,8 +9,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+/* A command, or with `form` the form of it that its first word calls. */
 struct command {
-    const char *name;
+    const char *name, *form;
     int (*run)(struct ctl *ctl, struct error *e);
     size_t words_min, words_max;
     unsigned options; /* beside the common ones */
@@ -19,43 +20,48 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"token", run_token, 1, 2, OPTION_ROLE | OPTION_TTL, true,
-     "token USER [--role R] [--ttl S]\ntoken check TOKEN",
-     "Prints a token for USER (role user, agent or operator; for 1h, or S seconds, or such as 30m, 8h, 7d), "
-     "or says of\n"
-     "TOKEN (- reads it from stdin) which key it asks for and what each check says."},
-    {"migrate", run_migrate, 0, 0, OPTION_DRY_RUN, true, "migrate [--dry-run]",
+    {"token", "check", run_token_check, 2, 2, 0, true, "token check TOKEN",
+     "Says of TOKEN (- reads it from stdin) which key it asks for and what each check says."},
+    {"token", NULL, run_token, 1, 1, OPTION_ROLE | OPTION_TTL, true, "token USER [--role R] [--ttl S]",
+     "Prints a token for USER (role user, agent or operator; for 1h, or S seconds, or such as 30m, 8h, "
+     "7d).\n"
+     "A user called check is told apart by `token -- check`."},
+    {"migrate", NULL, run_migrate, 0, 0, OPTION_DRY_RUN, true, "migrate [--dry-run]",
      "Brings the database's schema up to this version; with --dry-run only says what would be done."},
-    {"status", run_status, 0, 0, 0, true, "status", "Asks database, broker and parlord whether they are up."},
-    {"check", run_check, 0, 0, OPTION_BROKER_CONF, false, "check [--broker-conf FILE]",
+    {"status", NULL, run_status, 0, 0, 0, true, "status",
+     "Asks database, broker and parlord whether they are up."},
+    {"check", NULL, run_check, 0, 0, OPTION_BROKER_CONF, false, "check [--broker-conf FILE]",
      "Reads parlor.conf and the broker's own configuration (/etc/mosquitto/mosquitto.conf), looks at "
      "database, keys,\n"
      "clock and ports, and names what is wrong and what the plugin will change for the broker's other "
      "clients."},
-    {"why", run_why, 3, 3, OPTION_ROLE, true, "why USER ACCESS TOPIC [--role R]",
+    {"why", NULL, run_why, 3, 3, OPTION_ROLE, true, "why USER ACCESS TOPIC [--role R]",
      "Says whether USER may read, write or subscribe to TOPIC, by which rule, and what would change it."},
-    {"reference", run_reference, 0, 0, 0, false, "reference", "Prints all keys of parlor.conf in Markdown."},
+    {"reference", NULL, run_reference, 0, 0, 0, false, "reference",
+     "Prints all keys of parlor.conf in Markdown."},
 };
 
 #define COMMANDS_COUNT (sizeof commands / sizeof commands[0])
 
-static const struct command *find_command(const char *name)
+/* A form stands before the command's row without one. */
+static const struct command *find_command(const struct options *options)
 {
-    for (size_t i = 0; i < COMMANDS_COUNT; i++) {
-        if (strcmp(commands[i].name, name) == 0)
-            return &commands[i];
+    const char *first = options->count != 0 && options->sure_from != 0 ? options->words[0] : NULL;
+    for (size_t i = 0; i < COMMANDS_COUNT && options->command != NULL; i++) {
+        const struct command *at = &commands[i];
+        if (strcmp(at->name, options->command) == 0 &&
+            (at->form == NULL || (first != NULL && strcmp(at->form, first) == 0)))
+            return at;
     }
     return NULL;
 }
 
-/* A usage has one line a form. */
-static void print_usage(const struct command *command, const char *first, const char *indent, FILE *to)
+/* Of a command all forms, of a form itself alone. */
+static void print_command_help(const struct command *command, FILE *to)
 {
-    const char *before = first;
-    for (const char *at = command->usage; *at != '\0'; before = indent) {
-        size_t size = strcspn(at, "\n");
-        fprintf(to, "%sparlorctl %.*s\n", before, (int)size, at);
-        at += size + (at[size] == '\n');
+    for (const struct command *at = commands; at < commands + COMMANDS_COUNT; at++) {
+        if (at == command || (command->form == NULL && strcmp(at->name, command->name) == 0))
+            fprintf(to, "usage: parlorctl %s\n%s\n\n", at->usage, at->help);
     }
 }
 
@@ -66,13 +72,13 @@ static void print_help(const struct command *command, FILE *to)
         "  --json          print one JSON object\n"
         "  --help          this text\n";
     if (command != NULL) {
-        print_usage(command, "usage: ", "       ", to);
-        fprintf(to, "\n%s\n\n%s", command->help, common);
+        print_command_help(command, to);
+        fputs(common, to);
         return;
     }
     fputs("usage: parlorctl COMMAND [options]\n\n", to);
     for (size_t i = 0; i < COMMANDS_COUNT; i++)
-        print_usage(&commands[i], "  ", "  ", to);
+        fprintf(to, "  parlorctl %s\n", commands[i].usage);
     fprintf(to, "\n%s\nparlorctl COMMAND --help says more. Exit codes are those of sysexits.h; 0 is yes.\n",
             common);
 }
@@ -98,10 +104,11 @@ static int check_usage(const struct command *command, const struct options *opti
 {
     const char *misplaced = options_misplaced(options, OPTIONS_COMMON | command->options);
     if (misplaced != NULL)
-        return error_set(e, ERROR_INVALID, "usage", "%s has no option %s", command->name, misplaced);
+        return error_set(e, ERROR_INVALID, "usage", "%s%s%s has no option %s", command->name,
+                         command->form != NULL ? " " : "", command->form != NULL ? command->form : "",
+                         misplaced);
     if (options->count < command->words_min || options->count > command->words_max)
-        return error_set(e, ERROR_INVALID, "usage", "usage: parlorctl %.*s",
-                         (int)strcspn(command->usage, "\n"), command->usage);
+        return error_set(e, ERROR_INVALID, "usage", "usage: parlorctl %s", command->usage);
     return 0;
 }
 
@@ -156,7 +163,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "parlorctl: %s\n", e.text);
         return EX_USAGE;
     }
-    const struct command *command = options.command != NULL ? find_command(options.command) : NULL;
+    const struct command *command = find_command(&options);
     if ((options.given & OPTION_HELP) != 0 ||
         (options.command != NULL && strcmp(options.command, "help") == 0)) {
         print_help(command, stdout);

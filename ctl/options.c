@@ -99,16 +99,18 @@ static int add_word(struct options *out, const char *word, struct error *e)
 int options_parse(int argc, char *const *argv, struct options *out, struct error *e)
 {
     bool words_only = false;
-    *out = (struct options){.given = 0};
+    *out = (struct options){.sure_from = OPTIONS_WORDS_MAX};
     for (int at = 1; at < argc; at++) {
         const char *text = argv[at];
         int result = 0;
-        if (!words_only && strcmp(text, "--") == 0)
+        if (!words_only && strcmp(text, "--") == 0) {
             words_only = true;
-        else if (!words_only && text[0] == '-' && text[1] != '\0')
+            out->sure_from = out->command != NULL ? out->count : OPTIONS_WORDS_MAX;
+        } else if (!words_only && text[0] == '-' && text[1] != '\0') {
             result = parse_option(argc, argv, &at, out, e);
-        else
+        } else {
             result = add_word(out, text, e);
+        }
         if (result != 0)
             return -1;
     }

@@ -32,6 +32,7 @@ struct options {
     const char *command;
     const char *words[OPTIONS_WORDS_MAX]; /* behind the command */
     size_t count;
+    size_t sure_from; /* words from here on stood behind `--`: they name no form of a command */
     const char *config, *role, *broker_conf; /* NULL when not given */
     int64_t ttl_s;
 };

@@ -79,8 +79,6 @@ static int check(struct ctl *ctl, struct token_keys *keys, struct error *e)
 {
     struct buf text = {0};
     struct token_report report;
-    if (ctl->options->role != NULL || (ctl->options->given & OPTION_TTL) != 0)
-        return error_set(e, ERROR_INVALID, "usage", "token check has no options --role and --ttl");
     if (read_token(ctl->options->words[1], &text, e) != 0) {
         buf_finish(&text);
         return -1;
@@ -94,13 +92,19 @@ static int check(struct ctl *ctl, struct token_keys *keys, struct error *e)
 int run_token(struct ctl *ctl, struct error *e)
 {
     struct token_keys *keys = NULL;
-    bool is_check = ctl->options->count == 2;
-    if (is_check && strcmp(ctl->options->words[0], "check") != 0)
-        return error_set(e, ERROR_INVALID, "usage",
-                         "usage: parlorctl token USER, or parlorctl token check TOKEN");
     if (token_keys_create(ctl->config, &keys, e) != 0)
         return -1;
-    int result = is_check ? check(ctl, keys, e) : issue(ctl, keys, e);
+    int result = issue(ctl, keys, e);
+    token_keys_destroy(&keys);
+    return result;
+}
+
+int run_token_check(struct ctl *ctl, struct error *e)
+{
+    struct token_keys *keys = NULL;
+    if (token_keys_create(ctl->config, &keys, e) != 0)
+        return -1;
+    int result = check(ctl, keys, e);
     token_keys_destroy(&keys);
     return result;
 }

@@ -60,11 +60,19 @@ test('token and token check', { timeout: 60_000 }, async () => {
         [USAGE, 'token', 'alice', '--role', 'service'],
         [USAGE, 'token', 'alice', '--ttl', '-1'],
         [USAGE, 'token'],
+        [USAGE, 'token', 'check'],
+        [USAGE, 'token', 'check', token, 'more'],
+        [USAGE, 'token', 'alice', 'more'],
+        [USAGE, 'token', 'check', token, '--ttl', '5'],
     ]) {
         const answer = await stack.ctlResult(...args);
         assert.equal(answer.code, code, `${args.join(' ')}: ${JSON.stringify(answer)}`);
+        assert.equal(answer.stdout, '');
         oneLine(answer);
     }
+    assert.match((await stack.ctlResult('token', 'check')).stderr, /usage: parlorctl token check TOKEN/);
+    assert.match((await stack.ctlResult('token', 'check', token, 'more')).stderr, /usage: parlorctl token check TOKEN/);
+    assert.match(stack.ctl('token', 'check', stack.ctl('token', '--', 'check').trim()), /valid: check/);
 });
 
 test('unknown commands and keys', { timeout: 60_000 }, async () => {

@@ -41,6 +41,11 @@ static void test_words_and_options_in_any_order(void **state)
     assert_string_equal(options.words[1], "-");
     assert_int_equal(PARSE("token", "--", "--ann"), 0);
     assert_string_equal(options.words[0], "--ann");
+    assert_int_equal(options.sure_from, 0);
+    assert_int_equal(PARSE("token", "check", "--", "-x"), 0);
+    assert_int_equal(options.sure_from, 1);
+    assert_int_equal(PARSE("--", "token", "check"), 0);
+    assert_int_equal(options.sure_from, OPTIONS_WORDS_MAX);
 }
 
 static void test_lives(void **state)
