@@ -92,13 +92,14 @@ static int set_value(struct loader *l, const struct config_key *key, bool from_f
 
 static int unknown_key(struct loader *l, const char *name, size_t size)
 {
-    const char *nearest = config_key_nearest(name, size);
+    struct nearest nearest = config_key_nearest(name, size);
     int shown = (int)(size < 60 ? size : 60);
-    if (nearest != NULL)
+    if (nearest_close(&nearest))
         return error_set(l->e, ERROR_INVALID, "bad_option", "unknown key %.*s; did you mean %s?", shown, name,
-                         nearest);
-    return error_set(l->e, ERROR_INVALID, "bad_option", "unknown key %.*s; docs/configuration.md lists all",
-                     shown, name);
+                         nearest.name);
+    return error_set(l->e, ERROR_INVALID, "bad_option",
+                     "unknown key %.*s; the nearest is %s, and docs/configuration.md lists all", shown, name,
+                     nearest.name);
 }
 
 static int load_line(struct loader *l, char *line, unsigned number)
@@ -127,6 +128,11 @@ static int load_line(struct loader *l, char *line, unsigned number)
 static int load_lines(struct loader *l, struct buf *text)
 {
     unsigned number = 0;
+    if (text->size >= 3 && memcmp(text->data, "\xef\xbb\xbf", 3) == 0)
+        return error_set(l->e, ERROR_INVALID, "bad_option",
+                         "%s:1: a byte order mark (the bytes EF BB BF) stands before the line: save the file "
+                         "without it",
+                         l->path);
     for (char *at = text->data, *next; at != NULL; at = next) {
         number++;
         size_t left = (size_t)(text->data + text->size - at);

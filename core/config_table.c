@@ -302,46 +302,11 @@ const struct config_key *config_key_find(const char *name, size_t size, bool *fi
     return NULL;
 }
 
-#define NAME_MAX_COMPARED 40
-
-static size_t smallest(size_t a, size_t b, size_t c)
+struct nearest config_key_nearest(const char *name, size_t size)
 {
-    size_t least = a < b ? a : b;
-    return least < c ? least : c;
-}
-
-/* Levenshtein's distance: how many characters to insert, delete or exchange. */
-static size_t edit_distance(const char *a, size_t a_size, const char *b, size_t b_size)
-{
-    size_t row[NAME_MAX_COMPARED + 1];
-    for (size_t j = 0; j <= b_size; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= a_size; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b_size; j++) {
-            size_t above = row[j];
-            row[j] = smallest(row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
-            diagonal = above;
-        }
-    }
-    return row[b_size];
-}
-
-const char *config_key_nearest(const char *name, size_t size)
-{
-    const char *nearest = NULL;
-    size_t best = 2 + size / 4; /* a third of a name wrong is another name */
-    if (size == 0 || size > NAME_MAX_COMPARED)
-        return NULL;
-    for (size_t i = 0; i < config_keys_count; i++) {
-        size_t own = strlen(config_keys[i].name);
-        size_t distance = edit_distance(name, size, config_keys[i].name, own);
-        if (distance < best || (distance == best && nearest == NULL)) {
-            best = distance;
-            nearest = config_keys[i].name;
-        }
-    }
+    struct nearest nearest = nearest_begin(name, size);
+    for (size_t i = 0; i < config_keys_count; i++)
+        nearest_take(&nearest, config_keys[i].name);
     return nearest;
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/config.h"
 #include "core/error.h"
+#include "core/nearest.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,8 +39,8 @@ extern const size_t config_keys_count;
  * *file_out says which of both it was. */
 const struct config_key *config_key_find(const char *name, size_t size, bool *file_out);
 
-/* The right name that is nearest to a wrong one, NULL when none is near. */
-const char *config_key_nearest(const char *name, size_t size);
+/* The key whose name is nearest to a wrong one. */
+struct nearest config_key_nearest(const char *name, size_t size);
 
 /* Checks the text and stores it. 0, or -1 with INVALID `bad_option`; no secret is ever in the text. */
 int config_key_set(struct config *config, const struct config_key *key, const char *value, struct error *e);

@@ -162,8 +162,7 @@ static void test_mistakes_name_their_place(void **state)
 {
     (void)state;
     assert_string_equal(refused("\nhtpp_port 3000\n"), "F:2: unknown key htpp_port; did you mean http_port?");
-    assert_string_equal(refused("zzzzzzzzzzz 1"),
-                        "F:1: unknown key zzzzzzzzzzz; docs/configuration.md lists all");
+    assert_has(refused("zzzzzzzzzzz 1"), "F:1: unknown key zzzzzzzzzzz; the nearest is ");
     assert_string_equal(refused("http_port 1\n# x\nhttp_port 1"),
                         "F:3: http_port is given twice, first in line 1");
     assert_string_equal(refused("http_port"), "F:1: http_port has no value");
@@ -333,17 +332,40 @@ static void test_missing_file(void **state)
 static void test_nearest_key(void **state)
 {
     (void)state;
-    static const char *const rows[][2] = {
-        {"databse_url", "database_url"}, {"jwt_secert", "jwt_secret"},
-        {"httpport", "http_port"},       {"log_levl", "log_level"},
-        {"broker_prot", "broker_port"},  {"unsent_byte_max", "unsent_bytes_max"}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        assert_string_equal(config_key_nearest(rows[i][0], strlen(rows[i][0])), rows[i][1]);
-    assert_null(config_key_nearest("", 0));
-    assert_null(config_key_nearest("persistence", 11));
+    static const char *const rows[][2] = {{"databse_url", "database_url"},
+                                          {"jwt_secert", "jwt_secret"},
+                                          {"httpport", "http_port"},
+                                          {"log_levl", "log_level"},
+                                          {"broker_prot", "broker_port"},
+                                          {"unsent_byte_max", "unsent_bytes_max"},
+                                          {"BATCH_MAX", "batch_max"},
+                                          {"max_batch", "batch_max"},
+                                          {"Http-Port", "http_port"},
+                                          {"secret_operator", "operator_secret"},
+                                          {"max_bytes_queue", "queue_bytes_max"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct nearest nearest = config_key_nearest(rows[i][0], strlen(rows[i][0]));
+        assert_string_equal(nearest.name, rows[i][1]);
+        assert_true(nearest_close(&nearest));
+    }
+    /* What is far is named as well, but not as what was meant. */
     char big[200];
     memset(big, 'x', sizeof big);
-    assert_null(config_key_nearest(big, sizeof big));
+    const char *const far[] = {"persistence", "foo", "_", "big"};
+    for (size_t i = 0; i < sizeof far / sizeof far[0]; i++) {
+        bool is_big = strcmp(far[i], "big") == 0;
+        struct nearest nearest =
+            config_key_nearest(is_big ? big : far[i], is_big ? sizeof big : strlen(far[i]));
+        assert_non_null(nearest.name);
+        assert_false(nearest_close(&nearest));
+    }
+    assert_has(refused("foo 1"), "F:1: unknown key foo; the nearest is ");
+}
+
+static void test_byte_order_mark(void **state)
+{
+    (void)state;
+    assert_has(refused("\xef\xbb\xbfhttp_port 3000\n"), "F:1: a byte order mark");
 }
 
 /* Every default passes its own check, names are unique and in the alphabet of variables. */
@@ -409,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_secrets_in_files),
         cmocka_unit_test(test_missing_file),
         cmocka_unit_test(test_nearest_key),
+        cmocka_unit_test(test_byte_order_mark),
         cmocka_unit_test(test_table_is_sound),
         cmocka_unit_test(test_list_has),
         cmocka_unit_test(test_documentation_is_the_reference),
