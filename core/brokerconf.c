@@ -15,6 +15,7 @@ struct brokerconf {
     struct brokerconf_line *lines;
     size_t count, capacity;
     char **texts; /* every string that lines point to */
+    const char *marked;
     size_t texts_count, texts_capacity;
 };
 
@@ -133,6 +134,11 @@ static int load_file(struct brokerconf *conf, const char *path, bool included, s
     size_t size;
     char *text = keep(conf, buf_take(&content, &size)), *end = text + size;
     unsigned number = 0;
+    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+        text += 3;
+        if (conf->marked == NULL)
+            conf->marked = file;
+    }
     for (char *at = text, *next; at != NULL; at = next) {
         number++;
         char *line_end = memchr(at, '\n', (size_t)(end - at));
@@ -190,6 +196,11 @@ const struct brokerconf_line *brokerconf_find(const struct brokerconf *conf, con
             return &conf->lines[i];
     }
     return NULL;
+}
+
+const char *brokerconf_marked(const struct brokerconf *conf)
+{
+    return conf->marked;
 }
 
 bool brokerconf_switch(const struct brokerconf *conf, const char *key, bool standard)

@@ -34,6 +34,10 @@ const struct brokerconf_line *brokerconf_at(const struct brokerconf *conf, size_
 const struct brokerconf_line *brokerconf_find(const struct brokerconf *conf, const char *key,
                                               const struct brokerconf_line *after);
 
+/* The first file that begins with a byte order mark, which Mosquitto takes for a part of the first word; here
+ * the lines are read as if it were not there. NULL when there is none. */
+const char *brokerconf_marked(const struct brokerconf *conf);
+
 /* What a switch is set to by its last line, `standard` when no line sets it. Mosquitto knows true, 1, false,
  * 0. */
 bool brokerconf_switch(const struct brokerconf *conf, const char *key, bool standard);

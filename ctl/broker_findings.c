@@ -1,47 +1,81 @@
 #include "ctl/broker_findings.h"
 
+#include "core/config_table.h"
 #include "core/wire.h"
+#include "ctl/broker_lines.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define AREA            "broker"
 #define LISTENERS_MAX   64
 #define MIGRATING       "https://mosquitto.org/documentation/migrating-to-2-0/"
 #define PACKET_OVERHEAD 1024 /* topic and headers of the largest packet of parlord's link */
 
-/* Where a line stands, for texts. */
-#define AT_FORMAT   "%s:%u: "
-#define AT_LINE(at) (at)->file, (at)->line
+/* ---- The plugin ---- */
 
-static const struct brokerconf_line *find_ours(const struct brokerconf *conf, const char *key)
+/* The first line that loads a plugin, ours or another. */
+static const struct brokerconf_line *find_loading(const struct brokerconf *conf, bool ours)
 {
-    for (const struct brokerconf_line *at = brokerconf_find(conf, key, NULL); at != NULL;
-         at = brokerconf_find(conf, key, at)) {
-        if (strstr(at->value, "mosquitto_parlor") != NULL)
+    for (size_t i = 0; i < brokerconf_count(conf); i++) {
+        const struct brokerconf_line *at = brokerconf_at(conf, i);
+        if (broker_line_is_plugin(at) && (strstr(at->value, "mosquitto_parlor") != NULL) == ours)
             return at;
     }
     return NULL;
 }
 
+static void foreign_option(const struct brokerconf_line *line, const char *option, struct findings *f)
+{
+    bool is_key = config_key_find(option, strlen(option), &(bool){false}) != NULL;
+    findings_add(f, FINDING_WRONG, AREA,
+                 AT_FORMAT
+                 "%s is no option of Parlor's, and the plugin refuses to start: the one there is is "
+                 "`plugin_opt_config FILE`%s",
+                 AT_LINE(line), line->key, is_key ? ", and this is a key of that file" : "");
+}
+
+/* Options stand below the plugin's line, in its own file, up to the next plugin's. Returns the line that
+ * counts as plugin_opt_config, the last one with a value; NULL when there is none. */
+static const struct brokerconf_line *read_options(const struct brokerconf *conf,
+                                                  const struct brokerconf_line *plugin, struct findings *f)
+{
+    const struct brokerconf_line *config = NULL, *end = brokerconf_at(conf, brokerconf_count(conf) - 1);
+    for (const struct brokerconf_line *at = plugin + 1; at <= end; at++) {
+        const char *option = broker_line_option(at);
+        if (at->file != plugin->file || (option != NULL && at->value[0] == '\0'))
+            continue;
+        if (broker_line_is_plugin(at))
+            break;
+        if (option != NULL && strcmp(option, "config") == 0)
+            config = at;
+        else if (option != NULL)
+            foreign_option(at, option, f);
+    }
+    return config;
+}
+
 static bool find_plugin(const struct brokerconf *conf, const char *config_path, struct findings *f)
 {
-    const struct brokerconf_line *line = find_ours(conf, "plugin");
-    if (line == NULL)
-        line = find_ours(conf, "auth_plugin");
+    const struct brokerconf_line *line = find_loading(conf, true);
     if (line == NULL) {
         findings_add(f, FINDING_NOTE, AREA,
                      "this broker does not load Parlor yet: what follows is what will change");
         return false;
     }
-    if (access(line->value, F_OK) != 0)
-        findings_add(f, FINDING_WRONG, AREA, AT_FORMAT "there is no file %s", AT_LINE(line), line->value);
-    const struct brokerconf_line *option = brokerconf_find(conf, "plugin_opt_config", line);
+    const char *path = strchr(line->value, '/'); /* behind the name that plugin_load has */
+    if (path != NULL && broker_file_missing(path))
+        findings_add(f, FINDING_WRONG, AREA, AT_FORMAT "there is no file %s", AT_LINE(line), path);
+    const struct brokerconf_line *option = read_options(conf, line, f);
     if (option == NULL)
-        findings_add(f, FINDING_WARN, AREA,
-                     AT_FORMAT "no plugin_opt_config follows: the plugin has only the environment",
-                     AT_LINE(line));
+        findings_add(
+            f, FINDING_WRONG, AREA,
+            AT_FORMAT
+            "no `plugin_opt_config FILE` follows, and the plugin refuses to start without it; FILE is "
+            "parlor.conf",
+            AT_LINE(line));
+    else if (broker_file_missing(option->value))
+        findings_add(f, FINDING_WRONG, AREA, AT_FORMAT "there is no file %s", AT_LINE(option), option->value);
     else if (config_path != NULL && strcmp(option->value, config_path) != 0)
         findings_add(f, FINDING_NOTE, AREA, AT_FORMAT "the plugin reads %s; this check read %s",
                      AT_LINE(option), option->value, config_path);
@@ -155,6 +189,12 @@ static void check_listeners(const struct brokerconf *conf, const struct config *
 
 /* ---- Who else may do what ---- */
 
+/* False where Mosquitto does not even start. */
+static bool is_in_force(const struct brokerconf_line *line)
+{
+    return line != NULL && line->value[0] != '\0' && !broker_file_missing(line->value);
+}
+
 static void check_anonymous(const struct brokerconf *conf, struct findings *f)
 {
     const struct brokerconf_line *line = brokerconf_find(conf, "allow_anonymous", NULL);
@@ -166,7 +206,7 @@ static void check_anonymous(const struct brokerconf *conf, struct findings *f)
             "nothing",
             AT_LINE(line));
     line = brokerconf_find(conf, "password_file", NULL);
-    if (line != NULL)
+    if (is_in_force(line))
         findings_add(
             f, FINDING_NOTE, AREA,
             AT_FORMAT
@@ -180,16 +220,13 @@ static void check_acl(const struct brokerconf *conf, const struct config *config
 {
     const struct brokerconf_line *acl = brokerconf_find(conf, "acl_file", NULL);
     bool allow = config != NULL && config->outside_prefix == OUTSIDE_ALLOW;
-    bool others = acl != NULL;
-    for (const struct brokerconf_line *at = brokerconf_find(conf, "plugin", NULL); at != NULL && !others;
-         at = brokerconf_find(conf, "plugin", at))
-        others = strstr(at->value, "mosquitto_parlor") == NULL;
+    bool others = acl != NULL || find_loading(conf, false) != NULL;
     if (allow && others)
         findings_add(f, FINDING_WARN, AREA,
                      "outside_prefix allow opens all topics outside the prefix to everybody who is "
                      "connected: acl_file and "
                      "other plugins are not asked any more; use defer");
-    else if (acl != NULL)
+    else if (is_in_force(acl))
         findings_add(f, FINDING_NOTE, AREA,
                      AT_FORMAT "acl_file stays in force outside Parlor's prefix, and not under it",
                      AT_LINE(acl));
@@ -238,6 +275,7 @@ static void check_costs(const struct brokerconf *conf, const struct config *conf
 void broker_findings(const struct brokerconf *conf, const struct config *config, const char *config_path,
                      struct findings *f)
 {
+    broker_lines(conf, f);
     bool loaded = find_plugin(conf, config_path, f);
     check_per_listener(conf, f);
     check_listeners(conf, config, loaded, f);

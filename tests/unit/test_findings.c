@@ -32,13 +32,13 @@ static void look(const char *text)
     assert_int_equal(brokerconf_load(path, &conf, &e), 0);
     unlink(path);
     findings_finish(&findings);
-    broker_findings(conf, &config, "/etc/parlor.conf", &findings);
+    broker_findings(conf, &config, "/dev/full", &findings);
     brokerconf_destroy(&conf);
 }
 
 #define GOOD                                                                                                 \
     "listener 1883 127.0.0.1\nlistener 0 /run/wake\nplugin /dev/null/../mosquitto_parlor\n"                  \
-    "plugin_opt_config /etc/parlor.conf\nset_tcp_nodelay true\nallow_anonymous false\nacl_file /a\n"
+    "plugin_opt_config /dev/full\nset_tcp_nodelay true\nallow_anonymous false\nacl_file /dev/null\n"
 
 #define ASSERT_SAYS(level, part) assert_true(findings_have(&findings, level, part))
 #define ASSERT_SILENT(level)     assert_int_equal(findings_count(&findings, level), 0)
@@ -94,7 +94,8 @@ static void test_listeners(void **state)
 static void test_others(void **state)
 {
     (void)state;
-    look(GOOD "allow_anonymous true\npassword_file /p\nretain_available false\nmax_packet_size 1000\n");
+    look(GOOD
+         "allow_anonymous true\npassword_file /dev/zero\nretain_available false\nmax_packet_size 1000\n");
     ASSERT_SAYS(FINDING_NOTE, "allow_anonymous true");
     ASSERT_SAYS(FINDING_NOTE, "password_file stays in force");
     ASSERT_SAYS(FINDING_WARN, "retain_available false");
@@ -104,7 +105,74 @@ static void test_others(void **state)
     ASSERT_SAYS(FINDING_WARN, "outside_prefix allow");
     config.outside_prefix = OUTSIDE_DEFER;
     look("plugin mosquitto_parlor.so\nlistener 1883\n");
-    ASSERT_SAYS(FINDING_WARN, "no plugin_opt_config follows");
+    ASSERT_SAYS(FINDING_WRONG, "no `plugin_opt_config FILE` follows");
+}
+
+/* What the plugin refuses to start with. */
+static void test_options(void **state)
+{
+    (void)state;
+    look(GOOD "plugin_opt_foo bar\nplugin_opt_outside_prefix allow\nauth_opt_x y\n");
+    ASSERT_SAYS(FINDING_WRONG, ":8: plugin_opt_foo is no option of Parlor's");
+    ASSERT_SAYS(FINDING_WRONG, ":9: plugin_opt_outside_prefix is no option of Parlor's");
+    ASSERT_SAYS(FINDING_WRONG, "this is a key of that file");
+    ASSERT_SAYS(FINDING_WRONG, ":10: auth_opt_x is no option");
+    look(GOOD "plugin /dev/null\nplugin_opt_foo bar\n");
+    assert_false(findings_have(&findings, FINDING_WRONG, "plugin_opt_foo"));
+    look("plugin mosquitto_parlor.so\nlistener 1883\nplugin_opt_config\nplugin /dev/null\n"
+         "plugin_opt_config /dev/full\n");
+    ASSERT_SAYS(FINDING_WRONG, ":1: no `plugin_opt_config FILE` follows");
+    look("plugin_opt_config /x\n" GOOD);
+    ASSERT_SAYS(FINDING_WRONG, ":1: plugin_opt_config stands below no `plugin` line");
+}
+
+static void test_other_plugins(void **state)
+{
+    (void)state;
+    look("plugin mosquitto_parlor.so\nauth_plugin /other.so\nlistener 1883\n");
+    assert_false(findings_have(&findings, FINDING_NOTE, "no other plugin"));
+    look("plugin mosquitto_parlor.so\nlistener 1883\n");
+    ASSERT_SAYS(FINDING_NOTE, "no other plugin");
+}
+
+/* What Mosquitto refuses to start with. */
+static void test_lines(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *text;
+    } rows[] = {
+        {"acl_file /nonexistent", ":8: acl_file: there is no file /nonexistent"},
+        {"password_file /nonexistent", ":8: password_file: there is no file /nonexistent"},
+        {"acl_file", ":8: acl_file has no value"},
+        {"listener", ":8: listener has no value"},
+        {"listener abc", ":8: listener is 'abc' but must be a port from 1 to 65535, or 0"},
+        {"listener 0", ":8: listener is '0'"},
+        {"listener 65536", ":8: listener is '65536'"},
+        {"listener -1 /run/x", ":8: listener is '-1 /run/x'"},
+        {"port 0", ":8: port is '0' but must be a port from 1 to 65535"},
+        {"listner 1883",
+         ":8: listner is no keyword of mosquitto.conf, and Mosquitto refuses it; did you mean "
+         "listener?"},
+        {"anonymous_allow true", "did you mean allow_anonymous?"},
+        {"http_port 3000", ":8: http_port is no keyword"},
+        {"allow_anonymous yes", ":8: allow_anonymous is 'yes' but must be true or false"},
+        {"  # indented", ":8: spaces stand before the #"},
+        {"listener\t1884", ":8: a tab stands behind listener"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[600];
+        snprintf(text, sizeof text, GOOD "%s\n", rows[i].line);
+        look(text);
+        if (!findings_have(&findings, FINDING_WRONG, rows[i].text))
+            fail_msg("%s: '%s' is not said", rows[i].line, rows[i].text);
+    }
+    look("\xef\xbb\xbf" GOOD);
+    ASSERT_SAYS(FINDING_WRONG, ":1: a byte order mark");
+    ASSERT_SAYS(FINDING_OK, "broker_port 1883 has its listener");
+    look(GOOD "listener 1884 localhost # it\nlistener 0 /run/x\nallow_anonymous true # x\nport 1885\n"
+              "log_type all\npersistence_location here\nplugin_opt_config x\n");
+    assert_int_equal(findings_count(&findings, FINDING_WRONG), 1); /* of GOOD */
 }
 
 static void test_printing(void **state)
@@ -131,6 +199,8 @@ int main(void)
         cmocka_unit_test(test_good),         cmocka_unit_test(test_plain_debian),
         cmocka_unit_test(test_per_listener), cmocka_unit_test(test_listeners),
         cmocka_unit_test(test_others),       cmocka_unit_test(test_printing),
+        cmocka_unit_test(test_options),      cmocka_unit_test(test_other_plugins),
+        cmocka_unit_test(test_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
