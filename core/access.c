@@ -167,6 +167,16 @@ struct verdict access_topic(const struct subject *who, enum access access, const
                                   : judge_read(who, topic, grounds, row->reads);
 }
 
+bool access_opens_outside(enum outside_prefix option, const char *text)
+{
+    static const char share[] = "$share/";
+    if (strncmp(text, share, sizeof share - 1) == 0) {
+        const char *group_end = strchr(text + sizeof share - 1, '/');
+        text = group_end != NULL ? group_end + 1 : "$";
+    }
+    return option == OUTSIDE_ALLOW && text[0] != '$';
+}
+
 struct verdict access_message(const char *user, size_t user_size, const struct uuid *room, int64_t seq,
                               const struct members *members)
 {

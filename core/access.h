@@ -8,6 +8,7 @@
 #ifndef PARLOR_CORE_ACCESS_H
 #define PARLOR_CORE_ACCESS_H
 
+#include "core/config.h"
 #include "core/members.h"
 #include "core/token.h"
 #include "core/topic.h"
@@ -71,6 +72,11 @@ struct grounds {
  * get only the subscription to their own signals; all else there is refused with RULE_CALL. */
 struct verdict access_topic(const struct subject *who, enum access access, const struct topic *topic,
                             const struct grounds *grounds);
+
+/* Does `outside_prefix allow` open this topic or filter outside the prefix? It never opens those that begin
+ * with $ ($SYS, $CONTROL), in a shared subscription neither. What it does not open is deferred, and so is all
+ * with `outside_prefix defer`. */
+bool access_opens_outside(enum outside_prefix option, const char *text);
 
 /* May the user hear of the message of the room with that seq, new, edited or deleted? Asked for each message
  * beside the topic's verdict; a room where access_reaches_all is true needs not ask. */

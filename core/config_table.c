@@ -197,8 +197,8 @@ const struct config_key config_keys[] = {
      .choices = "defer allow",
      .section = "Plugin",
      .help = "Topics outside the prefix: `defer` leaves them to acl_file and other plugins (what nobody "
-             "allows is "
-             "denied), `allow` allows them to everybody who is connected."},
+             "allows is denied), `allow` allows them to everybody who is connected, but for those that begin "
+             "with `$` (`$SYS`, `$CONTROL`), which it defers too."},
     {TEXT(wake_socket, NULL), .needed_by = 1u << CONFIG_PLUGIN,
      .help =
          "Path of the unix socket listener in mosquitto.conf (`listener 0 PATH`) that the plugin wakes the "

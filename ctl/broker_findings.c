@@ -223,18 +223,25 @@ static void check_acl(const struct brokerconf *conf, const struct config *config
     bool others = acl != NULL || find_loading(conf, false) != NULL;
     if (allow && others)
         findings_add(f, FINDING_WARN, AREA,
-                     "outside_prefix allow opens all topics outside the prefix to everybody who is "
-                     "connected: acl_file and "
+                     "outside_prefix allow opens all topics outside the prefix, but for those that begin "
+                     "with $, to everybody who is connected: acl_file and "
                      "other plugins are not asked any more; use defer");
     else if (is_in_force(acl))
         findings_add(f, FINDING_NOTE, AREA,
                      AT_FORMAT "acl_file stays in force outside Parlor's prefix, and not under it",
                      AT_LINE(acl));
-    else if (!allow && !others)
+    else if (allow)
+        findings_add(
+            f, FINDING_NOTE, AREA,
+            "outside_prefix allow keeps topics outside the prefix open, but not those that begin with "
+            "$: $SYS closes for all clients; an acl_file with `topic read $SYS/#` keeps it open, but is "
+            "asked for nothing else then");
+    else if (!others)
         findings_add(f, FINDING_NOTE, AREA,
                      "no acl_file and no other plugin: with Parlor, what nobody allows is denied, so topics "
                      "outside its prefix "
-                     "close for all clients; `outside_prefix allow` or an acl_file keeps them open");
+                     "close for all clients; an acl_file keeps them open, or `outside_prefix allow` "
+                     "all but those that begin with $, as $SYS");
 }
 
 /* ---- Settings that cost ---- */

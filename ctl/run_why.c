@@ -155,35 +155,64 @@ static int load(const struct ctl *ctl, const struct question *q, struct members 
 
 /* ---- The answer ---- */
 
-static const char *verdict_word(const struct verdict *verdict, const struct config *config)
+struct answer {
+    const char *word, *why, *change;
+};
+
+/* Outside the prefix the rule says nothing yet: the option does, and what it does not open is deferred. */
+static struct answer answer_outside(enum outside_prefix option, const char *text)
 {
-    if (verdict->rule == RULE_OUTSIDE_PREFIX && config->outside_prefix == OUTSIDE_DEFER)
-        return "deferred";
-    return verdict->allowed ? "allowed" : "denied";
+    if (access_opens_outside(option, text))
+        return (struct answer){"allowed",
+                               "The topic is not under Parlor's prefix, and outside_prefix is allow.",
+                               "With outside_prefix defer the broker's other rules would decide."};
+    if (option == OUTSIDE_ALLOW)
+        return (struct answer){
+            "deferred",
+            "The topic is not under Parlor's prefix, and outside_prefix allow opens none that "
+            "begins with $.",
+            "The broker's other rules decide: acl_file or another plugin; what none of them "
+            "allows is denied."};
+    return (struct answer){
+        "deferred", "The topic is not under Parlor's prefix, and outside_prefix is defer.",
+        access_opens_outside(OUTSIDE_ALLOW, text)
+            ? "The broker's other rules decide: acl_file or another plugin; what none of them "
+              "allows is denied. outside_prefix allow would open it to everybody."
+            : "The broker's other rules decide: acl_file or another plugin; what none of them "
+              "allows is denied."};
+}
+
+static struct answer make_answer(const struct ctl *ctl, const struct question *q,
+                                 const struct verdict *verdict)
+{
+    if (verdict->rule == RULE_OUTSIDE_PREFIX)
+        return answer_outside(ctl->config->outside_prefix, q->text);
+    return (struct answer){verdict->allowed ? "allowed" : "denied", rule_text(verdict->rule),
+                           rule_hint(verdict->rule)};
 }
 
 static void print(struct ctl *ctl, const struct question *q, const struct verdict *verdict, const char *note)
 {
-    const char *word = verdict_word(verdict, ctl->config);
+    struct answer answer = make_answer(ctl, q, verdict);
     struct buf *out = &ctl->out;
     if (!ctl_json(ctl)) {
-        buf_printf(out, "%s: %s (%s), %s %s\n  rule    %s\n  why     %s\n  change  %s\n", word, q->who.user,
-                   role_name(q->who.role), access_names[q->access], q->text, rule_name(verdict->rule),
-                   rule_text(verdict->rule), rule_hint(verdict->rule));
+        buf_printf(out, "%s: %s (%s), %s %s\n  rule    %s\n  why     %s\n  change  %s\n", answer.word,
+                   q->who.user, role_name(q->who.role), access_names[q->access], q->text,
+                   rule_name(verdict->rule), answer.why, answer.change);
         if (note != NULL)
             buf_printf(out, "  note    %s\n", note);
         return;
     }
-    buf_printf(out, "{\"ok\":true,\"verdict\":\"%s\",\"userId\":", word);
+    buf_printf(out, "{\"ok\":true,\"verdict\":\"%s\",\"userId\":", answer.word);
     json_put_text(out, q->who.user);
     buf_printf(out, ",\"role\":\"%s\",\"access\":\"%s\",\"topic\":", role_name(q->who.role),
                access_names[q->access]);
     json_put_text(out, q->text);
     buf_printf(out, ",\"topicKind\":\"%s\",\"rule\":\"%s\",\"why\":", topic_kind_name(q->topic.kind),
                rule_name(verdict->rule));
-    json_put_text(out, rule_text(verdict->rule));
+    json_put_text(out, answer.why);
     buf_put_text(out, ",\"change\":");
-    json_put_text(out, rule_hint(verdict->rule));
+    json_put_text(out, answer.change);
     buf_put_text(out, ",\"note\":");
     json_put_text(out, note);
     buf_put_text(out, "}\n");

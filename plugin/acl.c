@@ -50,11 +50,9 @@ static const char *access_name(enum access access)
     return access == ACCESS_READ ? "read" : access == ACCESS_WRITE ? "write" : "subscribe";
 }
 
-/* Outside the prefix: by option. `$` topics ($SYS, $CONTROL) are never opened by it. */
 static int outside(const struct plugin *p, const char *topic)
 {
-    bool system = topic[0] == '$' && strncmp(topic, "$share/", 7) != 0;
-    return p->config->outside_prefix == OUTSIDE_ALLOW && !system ? BROKER_OK : BROKER_DEFER;
+    return access_opens_outside(p->config->outside_prefix, topic) ? BROKER_OK : BROKER_DEFER;
 }
 
 /* A client without a token has no identity under the prefix. What it may subscribe to outside is for the

@@ -317,6 +317,20 @@ static void test_rules(void **state)
     members_destroy(&members);
 }
 
+static void test_outside(void **state)
+{
+    (void)state;
+    static const char *const opened[] = {"devices/lamp", "devices/#", "+/+", "$share/g/devices/#", ""};
+    static const char *const never[] = {"$SYS/broker/version", "$SYS/#",   "$CONTROL/x",
+                                        "$share/g/$SYS/#",     "$share/g", "$share/"};
+    for (size_t i = 0; i < sizeof(opened) / sizeof(opened[0]); i++) {
+        assert_true(access_opens_outside(OUTSIDE_ALLOW, opened[i]));
+        assert_false(access_opens_outside(OUTSIDE_DEFER, opened[i]));
+    }
+    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+        assert_false(access_opens_outside(OUTSIDE_ALLOW, never[i]));
+}
+
 /* Before the members are read: on credit what they alone could tell, to hear and not to say; nothing is read
  * by it. */
 static void test_unread(void **state)
@@ -468,9 +482,9 @@ static void test_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_topics),      cmocka_unit_test(test_rules),  cmocka_unit_test(test_unread),
-        cmocka_unit_test(test_large_rooms), cmocka_unit_test(test_matrix), cmocka_unit_test(test_history),
-        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_topics),      cmocka_unit_test(test_rules),   cmocka_unit_test(test_unread),
+        cmocka_unit_test(test_large_rooms), cmocka_unit_test(test_matrix),  cmocka_unit_test(test_history),
+        cmocka_unit_test(test_words),       cmocka_unit_test(test_outside),
     };
     return cmocka_run_group_tests_name("access", tests, NULL, NULL);
 }

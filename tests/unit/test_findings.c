@@ -103,6 +103,8 @@ static void test_others(void **state)
     config.outside_prefix = OUTSIDE_ALLOW;
     look(GOOD);
     ASSERT_SAYS(FINDING_WARN, "outside_prefix allow");
+    look("plugin mosquitto_parlor.so\nlistener 1883\n");
+    ASSERT_SAYS(FINDING_NOTE, "$SYS closes for all clients");
     config.outside_prefix = OUTSIDE_DEFER;
     look("plugin mosquitto_parlor.so\nlistener 1883\n");
     ASSERT_SAYS(FINDING_WRONG, "no `plugin_opt_config FILE` follows");
