@@ -1,6 +1,7 @@
 #include "ctl/findings.h"
 
 #include "core/json.h"
+#include "ctl/printable.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,7 +23,9 @@ void findings_add(struct findings *f, enum finding_level level, const char *area
         f->capacity = f->capacity != 0 ? f->capacity * 2 : 16;
         f->list = mem_realloc(f->list, f->capacity * sizeof *f->list);
     }
-    f->list[f->count++] = (struct finding){.level = level, .area = area, .text = mem_strdup(text)};
+    struct buf clean = {0};
+    printable_put(&clean, text);
+    f->list[f->count++] = (struct finding){.level = level, .area = area, .text = buf_take(&clean, NULL)};
 }
 
 size_t findings_count(const struct findings *f, enum finding_level level)

@@ -2,6 +2,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "ctl/ctl.h"
+#include "ctl/printable.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,18 +122,21 @@ static int run(const struct command *command, struct ctl *ctl, struct error *e)
     return command->run(ctl, e);
 }
 
-static int report_failure(const struct ctl *ctl, const struct error *e)
+static int report_failure(const struct options *options, const struct error *e)
 {
-    fprintf(stderr, "parlorctl: %s\n", e->text);
-    if (!ctl_json(ctl))
-        return ctl_exit_code(e);
     struct buf out = {0};
-    buf_put_text(&out, "{\"ok\":false,\"code\":");
-    json_put_text(&out, e->word);
-    buf_put_text(&out, ",\"message\":");
-    json_put_text(&out, e->text);
-    buf_put_text(&out, "}");
-    puts(out.data);
+    buf_put_text(&out, "parlorctl: ");
+    printable_put(&out, e->text);
+    fprintf(stderr, "%s\n", out.data);
+    buf_clear(&out);
+    if ((options->given & OPTION_JSON) != 0) {
+        buf_put_text(&out, "{\"ok\":false,\"code\":");
+        json_put_text(&out, e->word);
+        buf_put_text(&out, ",\"message\":");
+        printable_put_json(&out, e->text);
+        buf_put_text(&out, "}");
+        puts(out.data);
+    }
     buf_finish(&out);
     return ctl_exit_code(e);
 }
@@ -148,10 +152,24 @@ static int run_command(const struct command *command, const struct options *opti
         code = EX_IOERR;
     }
     if (code < 0)
-        code = report_failure(&ctl, &e);
+        code = report_failure(options, &e);
     buf_finish(&ctl.out);
     config_destroy(&ctl.config);
     return code;
+}
+
+static int no_command(const struct options *options)
+{
+    struct error e = {0};
+    if (options->command == NULL && (options->given & OPTION_JSON) == 0) {
+        print_help(NULL, stderr);
+        return EX_USAGE;
+    }
+    if (options->command != NULL)
+        error_set(&e, ERROR_INVALID, "usage", "no command %s; parlorctl --help lists them", options->command);
+    else
+        error_set(&e, ERROR_INVALID, "usage", "no command is named; parlorctl --help lists them");
+    return report_failure(options, &e);
 }
 
 int main(int argc, char **argv)
@@ -159,22 +177,13 @@ int main(int argc, char **argv)
     struct options options;
     struct error e = {0};
     log_init(NULL, LOG_LEVEL_ERROR);
-    if (options_parse(argc, argv, &options, &e) != 0) {
-        fprintf(stderr, "parlorctl: %s\n", e.text);
-        return EX_USAGE;
-    }
+    if (options_parse(argc, argv, &options, &e) != 0)
+        return report_failure(&options, &e);
     const struct command *command = find_command(&options);
     if ((options.given & OPTION_HELP) != 0 ||
         (options.command != NULL && strcmp(options.command, "help") == 0)) {
         print_help(command, stdout);
         return 0;
     }
-    if (command == NULL) {
-        if (options.command != NULL)
-            fprintf(stderr, "parlorctl: no command %s; parlorctl --help lists them\n", options.command);
-        else
-            print_help(NULL, stderr);
-        return EX_USAGE;
-    }
-    return run_command(command, &options);
+    return command != NULL ? run_command(command, &options) : no_command(&options);
 }

@@ -1,5 +1,7 @@
 #include "ctl/options.h"
 
+#include "core/json.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,10 +98,19 @@ static int add_word(struct options *out, const char *word, struct error *e)
     return 0;
 }
 
-int options_parse(int argc, char *const *argv, struct options *out, struct error *e)
+/* Arguments are printed again, in JSON too, which is UTF-8. */
+static int check_text(int argc, char *const *argv, struct error *e)
+{
+    for (int at = 1; at < argc; at++) {
+        if (!utf8_check(argv[at], strlen(argv[at])))
+            return error_set(e, ERROR_INVALID, "usage", "argument %d is no valid UTF-8", at);
+    }
+    return 0;
+}
+
+static int parse(int argc, char *const *argv, struct options *out, struct error *e)
 {
     bool words_only = false;
-    *out = (struct options){.sure_from = OPTIONS_WORDS_MAX};
     for (int at = 1; at < argc; at++) {
         const char *text = argv[at];
         int result = 0;
@@ -115,6 +126,18 @@ int options_parse(int argc, char *const *argv, struct options *out, struct error
             return -1;
     }
     return 0;
+}
+
+int options_parse(int argc, char *const *argv, struct options *out, struct error *e)
+{
+    *out = (struct options){.sure_from = OPTIONS_WORDS_MAX};
+    if (check_text(argc, argv, e) == 0 && parse(argc, argv, out, e) == 0)
+        return 0;
+    for (int at = 1; at < argc; at++) {
+        if (strcmp(argv[at], "--json") == 0)
+            out->given |= OPTION_JSON;
+    }
+    return -1;
 }
 
 const char *options_misplaced(const struct options *options, unsigned allowed)

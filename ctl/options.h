@@ -37,7 +37,8 @@ struct options {
     int64_t ttl_s;
 };
 
-/* Reads `--name value` and `--name=value`; behind `--` all are words. 0, or -1 with INVALID `usage`. */
+/* Reads `--name value` and `--name=value`; behind `--` all are words. 0, or -1 with INVALID `usage`; `given`
+ * has OPTION_JSON then when it stands anywhere. */
 int options_parse(int argc, char *const *argv, struct options *out, struct error *e);
 
 /* The first option given that is not in `allowed`, as "--ttl"; NULL when there is none. */

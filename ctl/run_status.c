@@ -2,6 +2,7 @@
 
 #include "core/db.h"
 #include "core/json.h"
+#include "ctl/printable.h"
 #include "ctl/probe.h"
 
 #include <inttypes.h>
@@ -19,11 +20,11 @@ struct part {
 
 static void say_error(struct part *part, const struct error *e)
 {
-    buf_put_text(&part->text, e->text);
+    printable_put(&part->text, e->text);
     buf_put_text(&part->facts, ",\"code\":");
     json_put_text(&part->facts, e->word);
     buf_put_text(&part->facts, ",\"message\":");
-    json_put_text(&part->facts, e->text);
+    printable_put_json(&part->facts, e->text);
 }
 
 static int count_rows(PGconn *conn, struct part *part, struct error *e)

@@ -29,6 +29,38 @@ static int parse_access(const char *text, enum access *out, struct error *e)
     return error_set(e, ERROR_INVALID, "usage", "ACCESS is '%s' but must be read, write or subscribe", text);
 }
 
+#define TOPIC_MQTT_MAX 65535 /* bytes that MQTT can say the length of */
+
+/* What MQTT and Mosquitto refuse in any topic or filter; NULL when it is fine. That it is UTF-8 is known. */
+static const char *find_fault(const char *text, bool filter)
+{
+    if (text[0] == '\0')
+        return "is empty";
+    if (strlen(text) > TOPIC_MQTT_MAX)
+        return "has more than 65535 bytes";
+    for (const char *at = text; *at != '\0'; at++) {
+        if ((unsigned char)*at < 0x20 || *at == 0x7f ||
+            ((unsigned char)*at == 0xc2 && (unsigned char)at[1] < 0xa0))
+            return "has control characters";
+        bool whole = (at == text || at[-1] == '/') && (at[1] == '/' || at[1] == '\0');
+        if ((*at == '+' || *at == '#') && !filter)
+            return "has a wildcard: only subscriptions can";
+        if ((*at == '+' && !whole) || (*at == '#' && !(whole && at[1] == '\0')))
+            return "has a wildcard that is no whole level, or a # that is not the last";
+    }
+    return NULL;
+}
+
+static int parse_topic(const char *prefix, struct question *q, struct error *e)
+{
+    bool filter = q->access == ACCESS_SUBSCRIBE;
+    const char *fault = find_fault(q->text, filter);
+    if (fault != NULL)
+        return error_set(e, ERROR_INVALID, "bad_topic", "'%.200s' %s", q->text, fault);
+    q->topic = filter ? filter_parse(prefix, q->text) : topic_parse(prefix, q->text);
+    return 0;
+}
+
 static int parse_question(const struct ctl *ctl, struct question *q, struct error *e)
 {
     const char *user = ctl->options->words[0], *role = ctl->options->role;
@@ -42,11 +74,7 @@ static int parse_question(const struct ctl *ctl, struct question *q, struct erro
                          role);
     if (parse_access(ctl->options->words[1], &q->access, e) != 0)
         return -1;
-    if (q->access != ACCESS_SUBSCRIBE && strpbrk(q->text, "+#") != NULL)
-        return error_set(e, ERROR_INVALID, "bad_topic", "%s has a wildcard: only subscriptions can", q->text);
-    const char *prefix = ctl->config->prefix;
-    q->topic = q->access == ACCESS_SUBSCRIBE ? filter_parse(prefix, q->text) : topic_parse(prefix, q->text);
-    return 0;
+    return parse_topic(ctl->config->prefix, q, e);
 }
 
 /* ---- Membership of those whom the question is about ---- */

@@ -3,6 +3,7 @@
 #include "core/claims.h"
 #include "core/clock.h"
 #include "core/json.h"
+#include "ctl/printable.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -249,6 +250,13 @@ void token_report_make(const struct config *config, struct token_keys *keys, con
 static const char *const result_names[] = {
     [CHECK_PASSED] = "passed", [CHECK_FAILED] = "failed", [CHECK_SKIPPED] = "skipped"};
 
+static void print_line(struct buf *out, const char *before, const char *text)
+{
+    buf_put_text(out, before);
+    printable_put(out, text);
+    buf_put_byte(out, '\n');
+}
+
 static void print_text(struct buf *out, const struct token_report *report)
 {
     char until[CLOCK_TEXT_SIZE];
@@ -257,10 +265,11 @@ static void print_text(struct buf *out, const struct token_report *report)
         buf_printf(out, "valid: %s, role %s, until %s\n", report->token.user, role_name(report->token.role),
                    until);
     else
-        buf_printf(out, "invalid: %s\n", report->why.text);
-    for (size_t i = 0; i < report->count; i++)
-        buf_printf(out, "  %-9s  %-7s  %s\n", report->lines[i].name, result_names[report->lines[i].result],
-                   report->lines[i].text);
+        print_line(out, "invalid: ", report->why.text);
+    for (size_t i = 0; i < report->count; i++) {
+        buf_printf(out, "  %-9s  %-7s  ", report->lines[i].name, result_names[report->lines[i].result]);
+        print_line(out, "", report->lines[i].text);
+    }
 }
 
 static void print_json(struct buf *out, const struct token_report *report)
@@ -276,13 +285,13 @@ static void print_json(struct buf *out, const struct token_report *report)
         buf_put_text(out, "\"code\":");
         json_put_text(out, report->why.word);
         buf_put_text(out, ",\"message\":");
-        json_put_text(out, report->why.text);
+        printable_put_json(out, report->why.text);
     }
     buf_put_text(out, ",\"checks\":[");
     for (size_t i = 0; i < report->count; i++) {
         buf_printf(out, "%s{\"name\":\"%s\",\"result\":\"%s\",\"text\":", i != 0 ? "," : "",
                    report->lines[i].name, result_names[report->lines[i].result]);
-        json_put_text(out, report->lines[i].text);
+        printable_put_json(out, report->lines[i].text);
         buf_put_byte(out, '}');
     }
     buf_put_text(out, "]}\n");

@@ -26,7 +26,7 @@ struct token_report {
     struct token_report_line {
         const char *name;
         enum check_result result;
-        char text[200];
+        char text[200]; /* of the token, as it is: printed with control characters as \xNN */
     } lines[TOKEN_REPORT_LINES_MAX];
     size_t count;
 };

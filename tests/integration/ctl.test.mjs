@@ -6,7 +6,7 @@ import { Stack } from './lib/stack.mjs';
 import { connectMqtt } from './lib/clients.mjs';
 
 // sysexits.h
-const USAGE = 64, NOUSER = 67, UNAVAILABLE = 69, NOPERM = 77, CONFIG = 78;
+const USAGE = 64, DATAERR = 65, NOUSER = 67, UNAVAILABLE = 69, NOPERM = 77, CONFIG = 78;
 let stack;
 before(async () => {
     stack = await Stack.start({ migrate: false, parts: [] });
@@ -79,6 +79,14 @@ test('unknown commands and keys', { timeout: 60_000 }, async () => {
     const unknown = await stack.ctlResult('tokn');
     assert.equal(unknown.code, USAGE);
     oneLine(unknown);
+    for (const args of [['tokn'], ['status', '--bogus'], ['token', 'alice', '--ttl', '0'], [], ['--config', 'twice', 'status'],
+        ['status', 'more'], ['why', 'a', 'read', 'b', 'c']]) {
+        const answer = await stack.ctlResult(...args, '--json');
+        assert.equal(answer.code, USAGE, args.join(' '));
+        const { ok, code, message } = JSON.parse(answer.stdout);
+        assert.deepEqual([ok, code], [false, 'usage']);
+        assert.equal(answer.stderr, `parlorctl: ${message}\n`);
+    }
 });
 
 test('why: the rule, and what would change it', { timeout: 60_000 }, async () => {
@@ -105,6 +113,13 @@ test('why: the rule, and what would change it', { timeout: 60_000 }, async () =>
     }
     assert.doesNotMatch((await outside('devices/lamp')).change, /decide:/);
     stack.configure({ outside_prefix: undefined });
+    for (const [access, bad] of [['subscribe', ''], ['subscribe', 'a/b#'], ['subscribe', '#/a'], ['subscribe', 'a+/b'],
+        ['subscribe', 'a\nb'], ['write', 'a/#'], ['read', '']]) {
+        const answer = await stack.ctlResult('why', 'alice', access, bad, '--json');
+        assert.equal(answer.code, DATAERR, `${bad}: ${JSON.stringify(answer)}`);
+        assert.equal(JSON.parse(answer.stdout).code, 'bad_topic');
+        oneLine(answer);
+    }
 });
 
 test('check: where it is kept what the database should have', { timeout: 60_000 }, async () => {

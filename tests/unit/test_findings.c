@@ -2,6 +2,7 @@
 #include "ctl/broker_findings.h"
 
 #include "core/json.h"
+#include "ctl/printable.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -195,6 +196,37 @@ static void test_printing(void **state)
     findings_finish(&findings);
 }
 
+static void test_printable(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"", ""},
+        {"plain \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80", "plain \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80"},
+        {"a\n\x1b[2J\x7f", "a\\x0a\\x1b[2J\\x7f"},
+        {"\xc2\x9b"
+         "1m",
+         "\\xc2\\x9b1m"},
+        {"cut \xe2\x82", "cut \\xe2\\x82"},
+        {"\xff\xed\xa0\x80", "\\xff\\xed\\xa0\\x80"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct buf out = {0};
+        buf_put_byte(&out, '>');
+        printable_put(&out, rows[i][0]);
+        assert_string_equal(out.data + 1, rows[i][1]);
+        buf_clear(&out);
+        printable_put_json(&out, rows[i][0]);
+        assert_int_equal(json_check(out.data, out.size, NULL), 0);
+        buf_finish(&out);
+    }
+    findings_finish(&findings);
+    findings_add(&findings, FINDING_NOTE, "a", "%s", "\x1b");
+    findings_add(&findings, FINDING_NOTE, "a", "%s", "");
+    assert_string_equal(findings.list[0].text, "\\x1b");
+    assert_string_equal(findings.list[1].text, "");
+    findings_finish(&findings);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,7 +234,7 @@ int main(void)
         cmocka_unit_test(test_per_listener), cmocka_unit_test(test_listeners),
         cmocka_unit_test(test_others),       cmocka_unit_test(test_printing),
         cmocka_unit_test(test_options),      cmocka_unit_test(test_other_plugins),
-        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_lines),        cmocka_unit_test(test_printable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,6 +97,19 @@ static void test_mistakes(void **state)
     assert_int_equal(PARSE("why", "a", "b", "c", "d"), -1);
     assert_string_equal(error.text, "one word too many: d");
     assert_int_equal(ctl_exit_code(&error), EX_USAGE);
+    assert_int_equal(PARSE("token", "b\xff\x41"), -1);
+    assert_string_equal(error.text, "argument 2 is no valid UTF-8");
+}
+
+static void test_mistakes_know_of_json(void **state)
+{
+    (void)state;
+    assert_int_equal(PARSE("status", "--bogus", "--json"), -1);
+    assert_int_equal(options.given & OPTION_JSON, OPTION_JSON);
+    assert_int_equal(PARSE("token", "x\xff", "--json"), -1);
+    assert_int_equal(options.given & OPTION_JSON, OPTION_JSON);
+    assert_int_equal(PARSE("status", "--bogus"), -1);
+    assert_int_equal(options.given & OPTION_JSON, 0);
 }
 
 static void test_misplaced(void **state)
@@ -136,6 +149,7 @@ int main(void)
         cmocka_unit_test(test_words_and_options_in_any_order),
         cmocka_unit_test(test_lives),
         cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_mistakes_know_of_json),
         cmocka_unit_test(test_misplaced),
         cmocka_unit_test(test_exit_codes),
     };

@@ -110,6 +110,23 @@ static void test_other_algorithm(void **state)
     ASSERT_LINE("exp", CHECK_FAILED);
 }
 
+/* Nobody has vouched for these bytes: they may not reach a terminal. */
+static void test_control_characters(void **state)
+{
+    (void)state;
+    /* {"alg":"ESC[2J\nvalid"} . {"sub":"ann","exp":1,"role":"ESC[1m\nx"} . */
+    static const char text[] = "eyJhbGciOiJcdTAwMWJbMkpcbnZhbGlkIn0.eyJzdWIiOiJhbm4iLCJleHAi"
+                               "OjEsInJvbGUiOiJcdTAwMWJbMW1cbngifQ.";
+    struct buf out = {0};
+    token_report_make(&config, keys, text, sizeof text - 1, NOW, &report);
+    token_report_print(&out, &report, false);
+    assert_null(strchr(out.data, 0x1b));
+    assert_null(strstr(out.data, "\nvalid"));
+    assert_non_null(strstr(out.data, "\\x1b[2J\\x0avalid"));
+    assert_non_null(strstr(out.data, "\\x1b[1m\\x0ax is none of"));
+    buf_finish(&out);
+}
+
 static void test_issuer_and_audience(void **state)
 {
     (void)state;
@@ -184,6 +201,7 @@ int main(void)
         cmocka_unit_test(test_broken_signature),
         cmocka_unit_test(test_other_algorithm),
         cmocka_unit_test(test_issuer_and_audience),
+        cmocka_unit_test(test_control_characters),
         cmocka_unit_test(test_roles),
         cmocka_unit_test(test_no_token_at_all),
         cmocka_unit_test(test_printing),
