@@ -11,6 +11,7 @@
 #define SERVER_VERSION_MIN  130000
 #define TCP_USER_TIMEOUT_MS "5000" /* unacknowledged data for so long: the other end is gone */
 #define CHECK_TIMEOUT_MS    5000
+#define LACKS_RIGHT         "42501" /* insufficient_privilege */
 
 static int wait_for(PGconn *conn, short events, int64_t deadline_ns)
 {
@@ -236,6 +237,13 @@ PGresult *db_exec(PGconn *conn, const char *sql, int count, const char *const *v
     db_error(conn, last, e);
     PQclear(last);
     return NULL;
+}
+
+bool db_lacks_right(const struct error *e)
+{
+    static const char end[] = "(" LACKS_RIGHT ")";
+    size_t size = strlen(e->text);
+    return size >= sizeof(end) - 1 && strcmp(e->text + size - (sizeof(end) - 1), end) == 0;
 }
 
 int db_error(PGconn *conn, const PGresult *result, struct error *e)

@@ -47,7 +47,34 @@ static const struct migration *find(const struct migration *list, size_t count, 
     return NULL;
 }
 
-/* What is applied must be ours, word for word. Returns the newest applied number, 0 for none, or -1. */
+/* Of an applied row: its migration is ours, word for word, and none before it is missing. */
+static int compare_row(const struct migration *list, size_t count, size_t place, int version,
+                       const char *name, const char *applied_sum, struct error *e)
+{
+    const struct migration *ours = find(list, count, version);
+    char sum[CHECKSUM_SIZE] = "";
+    if (ours == NULL) {
+        return error_set(e, ERROR_INVALID, "schema_too_new",
+                         "the database has migration %04d_%s, which this build does not know: update Parlor",
+                         version, name);
+    }
+    if (list[place].version < version) {
+        return error_set(e, ERROR_INVALID, "migration_missing",
+                         "schema_migrations has %04d_%s, but not %04d_%s, which comes before it: put its row "
+                         "back if it was applied, or restore a backup; what the schema is can't be told",
+                         version, ours->name, list[place].version, list[place].name);
+    }
+    checksum(ours->sql, sum);
+    if (strcmp(sum, applied_sum) != 0) {
+        return error_set(e, ERROR_INVALID, "migration_changed",
+                         "migration %04d_%s was applied with another text (%s, now %s): an applied migration "
+                         "is never edited, add a new one",
+                         version, ours->name, applied_sum, sum);
+    }
+    return 0;
+}
+
+/* Returns the newest applied number, 0 for none, or -1. */
 static int compare_applied(PGconn *conn, const struct migration *list, size_t count, struct error *e)
 {
     PGresult *exists = db_exec(conn, "select 1 where to_regclass('schema_migrations') is not null", 0, NULL,
@@ -66,25 +93,11 @@ static int compare_applied(PGconn *conn, const struct migration *list, size_t co
         return -1;
     }
     int newest = 0;
-    for (int i = 0; i < PQntuples(rows); i++) {
+    for (int i = 0; i < PQntuples(rows) && newest >= 0; i++) {
         newest = (int)strtol(PQgetvalue(rows, i, 0), NULL, 10);
-        const struct migration *ours = find(list, count, newest);
-        char sum[CHECKSUM_SIZE] = "";
-        if (ours == NULL) {
-            error_set(e, ERROR_INVALID, "schema_too_new",
-                      "the database has migration %04d_%s, which this build does not know: update Parlor",
-                      newest, PQgetvalue(rows, i, 1));
+        if (compare_row(list, count, (size_t)i, newest, PQgetvalue(rows, i, 1), PQgetvalue(rows, i, 2), e) !=
+            0) {
             newest = -1;
-            break;
-        }
-        checksum(ours->sql, sum);
-        if (strcmp(sum, PQgetvalue(rows, i, 2)) != 0) {
-            error_set(e, ERROR_INVALID, "migration_changed",
-                      "migration %04d_%s was applied with another text (%s, now %s): an applied migration is "
-                      "never edited, add a new one",
-                      newest, ours->name, PQgetvalue(rows, i, 2), sum);
-            newest = -1;
-            break;
         }
     }
     PQclear(rows);
@@ -141,6 +154,37 @@ static int run_locked(PGconn *conn, const struct migration *list, size_t count, 
     return applied;
 }
 
+/* The owner's tables are for the owner, or for who is granted its role; without tables, the schema's right to
+ * create is missing, which PostgreSQL 15 gives to nobody in public. */
+static int advise(PGconn *conn, struct error *e)
+{
+    PGresult *r =
+        db_exec(conn,
+                "select quote_ident(current_user), quote_ident(coalesce(current_schema(), 'public')), "
+                "(select quote_ident(pg_get_userbyid(relowner)) from pg_class where oid = "
+                "to_regclass('schema_migrations') and not pg_has_role(relowner, 'usage'))",
+                0, NULL, LOCK_TIMEOUT_MS, NULL);
+    if (r == NULL) {
+        return -1;
+    }
+    char refused[ERROR_TEXT_MAX];
+    snprintf(refused, sizeof(refused), "%s", e->text);
+    const char *role = PQgetvalue(r, 0, 0), *schema = PQgetvalue(r, 0, 1);
+    if (PQgetisnull(r, 0, 2)) {
+        error_set(e, ERROR_DENIED, "no_right",
+                  "%.150s: run `grant create on schema %s to %s` as its owner, or make %s the owner of the "
+                  "database",
+                  refused, schema, role, role);
+    } else {
+        const char *owner = PQgetvalue(r, 0, 2);
+        error_set(e, ERROR_DENIED, "no_right",
+                  "%.150s: Parlor's tables belong to the role %s: migrate as %s, or run `grant %s to %s`",
+                  refused, owner, owner, owner, role);
+    }
+    PQclear(r);
+    return -1;
+}
+
 int migrate_run_list(PGconn *conn, const struct migration *list, size_t count, bool dry_run,
                      struct buf *report, struct error *e)
 {
@@ -151,6 +195,9 @@ int migrate_run_list(PGconn *conn, const struct migration *list, size_t count, b
         return -1;
     }
     int applied = run_locked(conn, list, count, dry_run, report, e);
+    if (applied < 0 && db_lacks_right(e)) {
+        advise(conn, e);
+    }
     if (PQstatus(conn) == CONNECTION_OK) {
         command(conn, "select pg_advisory_unlock(" LOCK_KEY ")", NULL);
     }

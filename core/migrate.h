@@ -28,8 +28,9 @@ int migrate_newest(void);
 /* Applies what is missing, or with dry_run only says what would be. Appends one line a migration to report:
  * `0001_chat applied`, `0001_chat would be applied`, and nothing for those that are there. Returns how many
  * were (or would be) applied, or -1 with INVALID `migration_changed` (an applied one has another text now),
- * `schema_too_new` (the database knows one that this build doesn't), `migration_failed` (with the server's
- * reason; those before it stay applied), or UNAVAILABLE. */
+ * `schema_too_new` (the database knows one that this build doesn't), `migration_missing` (one is not there,
+ * though a later one is), `migration_failed` (with the server's reason; those before it stay applied), DENIED
+ * `no_right` (the role may not; the text says what to grant), or UNAVAILABLE. */
 int migrate_run(PGconn *conn, bool dry_run, struct buf *report, struct error *e);
 
 /* The same with a list of the caller's, in rising order; for tests. */

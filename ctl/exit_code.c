@@ -14,9 +14,9 @@ static bool is_one_of(const char *word, const char *const *words)
 
 int ctl_exit_code(const struct error *e)
 {
-    static const char *const about_config[] = {
-        "bad_option",     "no_config",         "bad_broker_conf", "schema_too_old",
-        "schema_too_new", "migration_changed", "unsafe_database", NULL};
+    static const char *const about_config[] = {"bad_option",        "no_config",       "bad_broker_conf",
+                                               "schema_too_old",    "schema_too_new",  "migration_changed",
+                                               "migration_missing", "unsafe_database", NULL};
     if (strcmp(e->word, "usage") == 0)
         return EX_USAGE;
     if (strcmp(e->word, "no_user") == 0)

@@ -81,6 +81,50 @@ static void test_refuses_a_newer_schema(void **state)
     PQfinish(conn);
 }
 
+static void test_names_a_gap(void **state)
+{
+    (void)state;
+    PGconn *conn = empty_database();
+    struct buf report = {0};
+    struct error e = {0};
+    assert_int_equal(migrate_run_list(conn, first_two, 2, false, &report, &e), 2);
+    pg_sql(conn, "delete from schema_migrations where version = 1");
+    for (int dry_run = 0; dry_run < 2; dry_run++) {
+        assert_int_equal(migrate_run_list(conn, first_two, 2, dry_run != 0, &report, &e), -1);
+        assert_string_equal(e.word, "migration_missing");
+        assert_non_null(strstr(e.text, "has 0002_two, but not 0001_one"));
+    }
+    buf_finish(&report);
+    PQfinish(conn);
+}
+
+/* A role of its own, as an outside database has it. */
+static void test_says_what_to_grant(void **state)
+{
+    (void)state;
+    PGconn *conn = empty_database();
+    struct buf report = {0};
+    struct error e = {0};
+    pg_sql(conn, "drop role if exists \"App\"");
+    pg_sql(conn, "create role \"App\"");
+    pg_sql(conn, "set role \"App\"");
+    assert_int_equal(migrate_run_list(conn, first_two, 2, false, &report, &e), -1);
+    assert_int_equal(e.code, ERROR_DENIED);
+    assert_non_null(strstr(e.text, "permission denied for schema public"));
+    assert_non_null(strstr(e.text, "`grant create on schema public to \"App\"`"));
+    pg_sql(conn, "reset role");
+    pg_sql(conn, "grant create on schema public to \"App\"");
+    assert_int_equal(migrate_run_list(conn, first_two, 1, false, &report, &e), 1);
+    pg_sql(conn, "set role \"App\"");
+    assert_int_equal(migrate_run_list(conn, first_two, 2, false, &report, &e), -1);
+    assert_int_equal(e.code, ERROR_DENIED);
+    assert_non_null(strstr(e.text, "permission denied for table schema_migrations"));
+    assert_non_null(strstr(e.text, "belong to the role "));
+    assert_non_null(strstr(e.text, " to \"App\"`"));
+    buf_finish(&report);
+    PQfinish(conn);
+}
+
 static void test_a_failing_one_leaves_nothing(void **state)
 {
     (void)state;
@@ -140,9 +184,13 @@ static int start(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_applies_once_and_in_order),    cmocka_unit_test(test_dry_run_changes_nothing),
-        cmocka_unit_test(test_refuses_an_edited_one),        cmocka_unit_test(test_refuses_a_newer_schema),
-        cmocka_unit_test(test_a_failing_one_leaves_nothing), cmocka_unit_test(test_two_at_once)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_applies_once_and_in_order),
+                                       cmocka_unit_test(test_dry_run_changes_nothing),
+                                       cmocka_unit_test(test_refuses_an_edited_one),
+                                       cmocka_unit_test(test_refuses_a_newer_schema),
+                                       cmocka_unit_test(test_names_a_gap),
+                                       cmocka_unit_test(test_says_what_to_grant),
+                                       cmocka_unit_test(test_a_failing_one_leaves_nothing),
+                                       cmocka_unit_test(test_two_at_once)};
     return cmocka_run_group_tests(tests, start, NULL);
 }

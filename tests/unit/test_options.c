@@ -132,6 +132,8 @@ static void test_exit_codes(void **state)
                 {ERROR_INVALID, "bad_option", EX_CONFIG},
                 {ERROR_NOT_FOUND, "no_config", EX_CONFIG},
                 {ERROR_INVALID, "schema_too_old", EX_CONFIG},
+                {ERROR_INVALID, "migration_missing", EX_CONFIG},
+                {ERROR_DENIED, "no_right", EX_NOPERM},
                 {ERROR_INVALID, "bad_topic", EX_DATAERR},
                 {ERROR_DENIED, "invalid_token", EX_NOPERM},
                 {ERROR_UNAVAILABLE, "database_unavailable", EX_UNAVAILABLE},
