@@ -20,6 +20,7 @@ struct loader {
     struct config *config;
     const char *path;                  /* NULL: no file */
     unsigned line_of[CONFIG_KEYS_MAX]; /* of the file, 0: not there */
+    bool by_variable[CONFIG_KEYS_MAX]; /* the environment's is the one that counts */
     const char *blamed;                /* the key that a check between keys complains of, when there is one */
     struct error *e;
 };
@@ -189,6 +190,7 @@ static int load_variable(struct loader *l, const struct config_key *key)
         return error_prefix(l->e, "%s in the environment", name);
     if (file != NULL && set_value(l, key, true, file, NULL) != 0)
         return error_prefix(l->e, "%s in the environment", file_name);
+    l->by_variable[key_index(key)] = value != NULL || file != NULL;
     return 0;
 }
 
@@ -271,16 +273,22 @@ static int check_needed(const struct loader *l, enum config_reader reader)
     return 0;
 }
 
-/* Puts the blamed key's line before the complaint, else the file. */
+/* Puts the blamed key's variable or line before the complaint, else the file. */
 static void name_place(const struct loader *l)
 {
     const struct config_key *key =
         l->blamed != NULL ? config_key_find(l->blamed, strlen(l->blamed), NULL) : NULL;
     unsigned line = key != NULL ? l->line_of[key_index(key)] : 0;
-    if (line != 0)
+    if (key != NULL && l->by_variable[key_index(key)]) {
+        char name[ENV_NAME_MAX];
+        const char *suffix = environment(key->name, "", name) != NULL ? "" : "_FILE";
+        environment(key->name, suffix, name);
+        error_prefix(l->e, "%s in the environment", name);
+    } else if (line != 0) {
         error_prefix(l->e, "%s:%u", l->path, line);
-    else if (l->path != NULL)
+    } else if (l->path != NULL) {
         error_prefix(l->e, "%s", l->path);
+    }
 }
 
 static int check_whole(struct loader *l, enum config_reader reader)

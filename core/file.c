@@ -2,13 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define READ_SIZE 4096
+#define READ_SIZE       4096
+#define PIPE_TIMEOUT_MS 2000
 
 static int open_error(const char *path, struct error *e)
 {
@@ -20,13 +22,28 @@ static int open_error(const char *path, struct error *e)
                      strerror(why));
 }
 
+/* A file is ready at once; a pipe may have nobody who writes. */
+static bool wait_readable(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    int ready;
+    do
+        ready = poll(&p, 1, PIPE_TIMEOUT_MS);
+    while (ready < 0 && errno == EINTR);
+    return ready != 0;
+}
+
 static int read_all(int fd, const char *path, size_t size_max, struct buf *out, struct error *e)
 {
     size_t before = out->size;
     for (;;) {
         buf_reserve(out, READ_SIZE);
+        if (!wait_readable(fd))
+            return error_set(e, ERROR_UNAVAILABLE, "no_file",
+                             "cannot read %s: it is a pipe, and nothing came in %d ms", path,
+                             PIPE_TIMEOUT_MS);
         ssize_t got = read(fd, out->data + out->size, READ_SIZE);
-        if (got < 0 && errno == EINTR)
+        if (got < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (got < 0)
             return open_error(path, e);
@@ -41,7 +58,7 @@ static int read_all(int fd, const char *path, size_t size_max, struct buf *out, 
 
 int file_read(const char *path, size_t size_max, struct buf *out, struct error *e)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return open_error(path, e);
     struct stat facts;

@@ -10,8 +10,9 @@
 #include "core/error.h"
 
 /* Appends the file's bytes to out. 0, or -1 with NOT_FOUND `no_file`, DENIED `no_access`, LIMIT
- * `file_too_large` when it has more than size_max bytes, or INVALID `no_file` when it is no regular file or
- * pipe; the text names the path. */
+ * `file_too_large` when it has more than size_max bytes, INVALID `no_file` when it is no regular file or
+ * pipe, or UNAVAILABLE `no_file` when it is a pipe from which nothing comes for two seconds; the text names
+ * the path. */
 int file_read(const char *path, size_t size_max, struct buf *out, struct error *e);
 
 /* Puts the bytes in the place of the file, at once and readable by the owner alone: a new file `path.new` in

@@ -11,10 +11,12 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define SECRET_A "0123456789abcdef0123456789abcdef"
@@ -270,6 +272,13 @@ static void test_environment_overrides(void **state)
     assert_string_equal(
         refused(""),
         "PARLOR_HTTP_PORT in the environment: http_port is 'x' but must be a number from 1 to 65535");
+    setenv("PARLOR_HTTP_PORT", "9000", 1);
+    setenv("PARLOR_JWT_SECRET", "short", 1);
+    const char *said = refused("\njwt_secret " SECRET_A "\n");
+    assert_has(said, "PARLOR_JWT_SECRET in the environment: jwt_secret has 5 bytes");
+    assert_null(strstr(said, "F:"));
+    unsetenv("PARLOR_JWT_SECRET");
+    assert_has(refused("\njwt_secret short\n"), "F:2: jwt_secret has 5 bytes");
     unsetenv("PARLOR_HTTP_PORT");
     unsetenv("PARLOR_LIMITS");
     unsetenv("PARLOR_PREFIX");
@@ -362,6 +371,32 @@ static void test_nearest_key(void **state)
     assert_has(refused("foo 1"), "F:1: unknown key foo; the nearest is ");
 }
 
+/* What another process writes, and what nobody does. */
+static void test_pipes(void **state)
+{
+    (void)state;
+    struct buf got = {0};
+    struct error e = {0};
+    char whole[96];
+    snprintf(whole, sizeof whole, "%s/pipe", folder);
+    assert_int_equal(mkfifo(whole, 0600), 0);
+    assert_int_equal(file_read(whole, 100, &got, &e), -1);
+    assert_has(e.text, "it is a pipe, and nothing came");
+    pid_t child = fork();
+    if (child == 0) {
+        int writer = open(whole, O_WRONLY);
+        usleep(100000);
+        bool written = write(writer, "x 1\n", 4) == 4;
+        usleep(100000);
+        _exit(written && write(writer, "y 2\n", 4) == 4 ? 0 : 1);
+    }
+    assert_int_equal(file_read(whole, 100, &got, &e), 0);
+    assert_string_equal(got.data, "x 1\ny 2\n");
+    buf_finish(&got);
+    waitpid(child, NULL, 0);
+    unlink(whole);
+}
+
 static void test_byte_order_mark(void **state)
 {
     (void)state;
@@ -432,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_missing_file),
         cmocka_unit_test(test_nearest_key),
         cmocka_unit_test(test_byte_order_mark),
+        cmocka_unit_test(test_pipes),
         cmocka_unit_test(test_table_is_sound),
         cmocka_unit_test(test_list_has),
         cmocka_unit_test(test_documentation_is_the_reference),
