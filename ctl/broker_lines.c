@@ -183,8 +183,11 @@ static const char *const switches[] = {"allow_anonymous",
                                        "log_timestamp",
                                        "retained_persistence"};
 
-static const char *const files[] = {"acl_file",    "cafile",  "certfile",      "crlfile",
-                                    "dhparamfile", "keyfile", "password_file", "psk_file"};
+/* Without them Mosquitto does not start. */
+static const char *const files[] = {"acl_file", "password_file", "psk_file"};
+
+/* Without them it does, where the listener has no use for them. */
+static const char *const tls_files[] = {"cafile", "certfile", "crlfile", "dhparamfile", "keyfile"};
 
 /* Mosquitto passes over these without a value. */
 static const char *const bare[] = {"log_type", "max_connections", "persistent_client_expiration", "protocol",
@@ -228,7 +231,7 @@ bool broker_file_missing(const char *path)
 
 static void unknown_word(const struct brokerconf_line *line, struct findings *f)
 {
-    const char *word = line->key, *tab = strchr(word, '\t');
+    const char *word = line->key;
     struct nearest nearest = nearest_begin(word, strlen(word));
     if (word[0] == '#') {
         findings_add(f, FINDING_WRONG, AREA,
@@ -237,10 +240,9 @@ static void unknown_word(const struct brokerconf_line *line, struct findings *f)
                      AT_LINE(line));
         return;
     }
-    if (tab != NULL) {
-        findings_add(f, FINDING_WRONG, AREA,
-                     AT_FORMAT "a tab stands behind %.*s: Mosquitto takes spaces alone there", AT_LINE(line),
-                     (int)(tab - word), word);
+    if (strchr(word, '\t') != NULL) {
+        findings_add(f, FINDING_WRONG, AREA, AT_FORMAT "a tab stands where Mosquitto takes spaces alone",
+                     AT_LINE(line));
         return;
     }
     for (size_t i = 0; i < COUNT(keywords); i++)
@@ -285,9 +287,9 @@ static void check_line(const struct brokerconf_line *line, struct findings *f)
         findings_add(f, FINDING_WRONG, AREA, AT_FORMAT "%s has no value", AT_LINE(line), line->key);
     else if (HAS(switches, line->key))
         check_switch(line, f);
-    else if (HAS(files, line->key) && broker_file_missing(line->value))
-        findings_add(f, FINDING_WRONG, AREA, AT_FORMAT "%s: there is no file %s", AT_LINE(line), line->key,
-                     line->value);
+    else if ((HAS(files, line->key) || HAS(tls_files, line->key)) && broker_file_missing(line->value))
+        findings_add(f, HAS(files, line->key) ? FINDING_WRONG : FINDING_WARN, AREA,
+                     AT_FORMAT "%s: there is no file %s", AT_LINE(line), line->key, line->value);
     else if (strcmp(line->key, "listener") == 0 || strcmp(line->key, "port") == 0)
         check_port(line, f);
 }

@@ -161,7 +161,7 @@ static void test_lines(void **state)
         {"http_port 3000", ":8: http_port is no keyword"},
         {"allow_anonymous yes", ":8: allow_anonymous is 'yes' but must be true or false"},
         {"  # indented", ":8: spaces stand before the #"},
-        {"listener\t1884", ":8: a tab stands behind listener"},
+        {"listener\t1884", ":8: a tab stands where"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char text[600];
@@ -170,6 +170,8 @@ static void test_lines(void **state)
         if (!findings_have(&findings, FINDING_WRONG, rows[i].text))
             fail_msg("%s: '%s' is not said", rows[i].line, rows[i].text);
     }
+    look(GOOD "cafile /nonexistent\n");
+    ASSERT_SAYS(FINDING_WARN, ":8: cafile: there is no file /nonexistent");
     look("\xef\xbb\xbf" GOOD);
     ASSERT_SAYS(FINDING_WRONG, ":1: a byte order mark");
     ASSERT_SAYS(FINDING_OK, "broker_port 1883 has its listener");
