@@ -1,24 +1,24 @@
 # Keeping the servers alive: one supervisor starts them in order, starts again what dies, and ends all.
 # shellcheck shell=bash
 
-declare -A PID=() STARTED=() # of each server: its process, and when it was started
-
-supervise_names() {
-    if stack_private_database; then
-        printf 'postgres mosquitto parlord'
-    else
-        printf 'mosquitto parlord'
-    fi
-}
+# Of each server: its process and that one's birth, when it was started, and, of one that has ended, when it is to
+# be started again.
+declare -A PID=() BIRTH=() STARTED=() DUE=()
 
 # The start time of a live process tells it from a later one with the same number. Nothing for a dead one;
 # where nobody collects zombies they count as dead.
 supervise_birth() {
+    supervise_look "$1"
+    printf '%s' "$SEEN"
+}
+
+supervise_look() {
     local stat
+    SEEN=
     { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
     # shellcheck disable=SC2086
     set -- ${stat##*) }
-    [ "$1" = Z ] || printf '%s' "${20}"
+    [ "$1" = Z ] || SEEN=${20}
 }
 
 # supervise_alive NAME: is the process that this file was written for alive?
@@ -47,6 +47,7 @@ supervise_start() {
     [ "$1" != postgres ] || supervise_clear_locks
     stack_exec "$1" &
     PID[$1]=$!
+    BIRTH[$1]=$(supervise_birth "$!")
     STARTED[$1]=$SECONDS
     supervise_note "$1" "$!"
 }
@@ -147,27 +148,55 @@ supervise_run() {
     supervise_await mosquitto 20 stack_listening "$MQTT_PORT"
     supervise_start parlord
     supervise_await parlord 30 stack_ready
+    # bash would add its own words about who was killed; and a full disk is no reason to stop watching.
+    { (supervise_tell 2>&8); } 8>&2 2>/dev/null
+    supervise_watch 2>/dev/null || true
+}
+
+supervise_tell() {
     show_make_demo
     echo $$ >"$RUN/ready"
     show_all
-    supervise_watch
 }
 
-# Waits for any server to end and starts it again at once; one that ends as soon as it starts, after a second.
+# Starts again what has ended. bash forgets children that end while it does something else, and `wait` then says
+# nothing of them: all are looked at, whenever one ends and on each tick.
 supervise_watch() {
-    local gone status name
+    local tick
     while true; do
-        gone='' status=0
-        wait -n -p gone "${PID[@]}" || status=$?
-        [ -n "$gone" ] || continue
-        for name in $(supervise_names); do
-            [ "${PID[$name]}" = "$gone" ] || continue
-            supervise_forget "$name"
-            say "$(date +%T) $name (process $gone) $(supervise_fate $status); starting it again"
-            [ $((SECONDS - STARTED[$name])) -ge 2 ] || sleep 1
-            supervise_start "$name"
-        done
+        supervise_sweep
+        tick=1
+        [ ${#DUE[@]} -eq 0 ] || tick=0.1
+        sleep $tick >/dev/null 9>&- &
+        tick=$!
+        wait -n "$tick" "${PID[@]}" || true
+        kill "$tick" || true
     done
+}
+
+# One that ended as soon as it was started waits for a second, and holds up no other one.
+supervise_sweep() {
+    local name
+    for name in postgres mosquitto parlord; do
+        [ -z "${PID[$name]:-}" ] || supervise_bury "$name"
+    done
+    for name in postgres mosquitto parlord; do
+        [ -n "${DUE[$name]:-}" ] && [ $SECONDS -ge "${DUE[$name]}" ] || continue
+        unset "DUE[$name]"
+        supervise_start "$name"
+    done
+}
+
+supervise_bury() {
+    local pid=${PID[$1]} status=0
+    supervise_look "$pid"
+    if [ -n "$SEEN" ] && [ "$SEEN" = "${BIRTH[$1]}" ]; then return 0; fi
+    wait "$pid" || status=$?
+    unset "PID[$1]"
+    supervise_forget "$1"
+    say "$(date +%T) $1 (process $pid) $(supervise_fate $status); starting it again"
+    DUE[$1]=$SECONDS
+    [ $((SECONDS - STARTED[$1])) -ge 2 ] || DUE[$1]=$((SECONDS + 1))
 }
 
 supervise_fate() {

@@ -59,6 +59,7 @@ function paste(line, expected, cwd = `${CHECKOUT}/tests/integration`) {
 
 const pid = (name) => Number(readFileSync(`${data}/run/${name}.pid`, 'utf8'));
 const pidOrNone = (name) => (existsSync(`${data}/run/${name}.pid`) ? pid(name) : 0);
+const logText = () => readFileSync(`${data}/log/dev.log`, 'utf8');
 const alive = (n) => {
     try {
         return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${n}/stat`, 'utf8'));
@@ -180,6 +181,43 @@ test('what is killed is started again within two seconds, and its line says so',
         assert(alive(now) && pid(name) === now, `${name} stays`);
         await until('all is well again', ready);
     }
+});
+
+// Kills in this order, each when the one before has been; every one is to be started again, with one line of ours.
+async function killed(names, gone = async () => {}) {
+    const old = Object.fromEntries(names.map((name) => [name, pid(name)]));
+    const died = {};
+    for (const name of names) {
+        process.kill(old[name], 'SIGKILL');
+        died[name] = Date.now();
+        await gone(name, old[name]);
+    }
+    for (const name of names) {
+        await until(`${name} is started again`, () => pidOrNone(name) !== old[name] && alive(pidOrNone(name)));
+        const took = Date.now() - died[name];
+        assert(took < 4000, `${name}: ${took} ms`);
+        const lines = logText().split('\n').filter((line) => line.includes(` ${old[name]}`));
+        assert.deepEqual(lines.map((line) => line.replace(/^\S+ /, '')),
+            [`${name} (process ${old[name]}) was killed by SIGKILL; starting it again`]);
+    }
+    assert.doesNotMatch(logText(), /supervise\.sh/, 'no words of bash');
+    await until('all is well again', ready);
+}
+const seen = (name, n) => until(`its end is told`, () => logText().includes(`${name} (process ${n})`));
+
+test('several killed at once, or one while another is started again: all come back', { timeout: 120_000 }, async () => {
+    await killed(['parlord', 'mosquitto', 'postgres']);
+    await killed(['postgres', 'parlord', 'mosquitto']);
+    await killed(['mosquitto', 'parlord', 'postgres'], seen);
+    await killed(['parlord', 'mosquitto'], seen); // both young: they wait for a second
+});
+
+test('one that is killed the moment that all is ready comes back', { timeout: 120_000 }, async () => {
+    await dev(['down']);
+    const up = dev(['up', '-d']);
+    await until('all is ready', () => existsSync(`${data}/run/ready`), 60_000);
+    await killed(['mosquitto']);
+    assert.equal((await up).code, 0);
 });
 
 test('down ends all; the next up has the same room, tokens and messages', { timeout: 120_000 }, async () => {
