@@ -14,7 +14,8 @@ settings_load() {
     ADMIN_PORT=$(settings_port PARLOR_ADMIN_PORT 3001)
     MQTT_PORT=$(settings_port PARLOR_MQTT_PORT 1883)
     MQTT_WS_PORT=$(settings_port PARLOR_MQTT_WS_PORT 8083)
-    [[ ! ${PARLOR_DATA:-} =~ [\'\"\|\&\\] ]] || die "PARLOR_DATA has a quote, | & or \\ in it: choose a plainer name"
+    local odd=$'[\'"|&\\[:cntrl:]]'
+    [[ ! ${PARLOR_DATA:-} =~ $odd ]] || die "PARLOR_DATA has a quote, | & \\ or a line end in it: choose a plainer name"
     DATA=$(realpath -ms -- "${PARLOR_DATA:-$CHECKOUT/var}")
     settings_pick_user
     # The servers see the folder by its real path; $PARLOR_DATA may be a link to it (settings_make_data).
@@ -56,16 +57,37 @@ settings_pick_user() {
     fi
 }
 
+# A data folder belongs to whoever runs its stack. Nobody else's is taken over, and of root nothing that holds other
+# things: its servers' user would get them.
+settings_check_owner() {
+    local owner
+    if [ ${#AS[@]} -gt 0 ]; then
+        owner=$(stat -c %U -- "$REAL" 2>/dev/null) || return 0
+        [ "$owner" = root ] || [ "$owner" = "$RUN_AS" ] || settings_of_another "$owner"
+        [ -d "$RUN" ] || [ -z "$(ls -A -- "$REAL")" ] ||
+            die "$DATA has other things in it: set PARLOR_DATA to a new folder"
+    else
+        owner=$(stat -c %U -- "$RUN" 2>/dev/null) || return 0
+        [ "$owner" = "$RUN_AS" ] || settings_of_another "$owner"
+    fi
+}
+
+settings_of_another() {
+    [ "$1" != postgres ] || set -- root
+    die "$DATA belongs to user $1: run this as $1, or set PARLOR_DATA to another folder"
+}
+
 # The data folder and what it always has. Root's servers run as another user: where that one cannot enter
 # (a checkout below /root, as a rule), a new data folder is a link to one that it can.
 settings_make_data() {
     local below
-    if [ ! -e "$DATA" ] && [ ${#AS[@]} -gt 0 ]; then
+    if [ ! -e "$DATA" ] && [ ! -L "$DATA" ] && [ ${#AS[@]} -gt 0 ]; then
         below=$(settings_first_existing "$(dirname "$DATA")")
+        [ -d "$below" ] || die "cannot make $DATA, for $below is no folder: set PARLOR_DATA to another one"
         if ! "${AS[@]}" test -x "$below"; then
             REAL=/var/lib/parlor/$(settings_hash "$DATA")
             say "user $RUN_AS cannot enter $below: the data goes to $REAL, and $DATA is a link to it"
-            mkdir -p "$REAL" "$(dirname "$DATA")"
+            mkdir -p "$(dirname "$DATA")" "$REAL"
             ln -s "$REAL" "$DATA"
             settings_paths
         fi

@@ -98,7 +98,7 @@ show_help() {
 
 Settings, by environment:
 PARLOR_HTTP_PORT 3000, PARLOR_ADMIN_PORT 3001, PARLOR_MQTT_PORT 1883, PARLOR_MQTT_WS_PORT 8083
-PARLOR_DATA            all that is stored, made and logged: ./var
+PARLOR_DATA            all that is stored, made and logged: ./var; relative to the checkout
 PARLOR_JWT_SECRET      what users' tokens are signed with; made once and kept when unset
 PARLOR_DATABASE_URL    a PostgreSQL of yours instead of the private one
 PARLOR_LIMITS=off      no rates and connection counts, for measurements

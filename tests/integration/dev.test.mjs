@@ -1,11 +1,13 @@
 // ./dev up, down and env: the stack as people start it, its supervision, and its data over a restart.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import {
+    chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync,
+} from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import test, { after, before } from 'node:test';
-import { freePorts } from './lib/process.mjs';
+import { freePorts, isRoot } from './lib/process.mjs';
 import { EventLog, until } from './lib/events.mjs';
 
 const CHECKOUT = new URL('../../', import.meta.url).pathname;
@@ -32,9 +34,11 @@ after(async () => {
 });
 
 // Runs ./dev to its end: {code, out} with both outputs together.
-function dev(args, change = {}) {
+const dev = (args, change) => run('./dev', args, change);
+
+function run(program, args, change = {}) {
     return new Promise((resolve) => {
-        const child = spawn('./dev', args, { cwd: CHECKOUT, env: { ...env, ...change }, stdio: ['ignore', 'pipe', 'pipe'] });
+        const child = spawn(program, args, { cwd: CHECKOUT, env: { ...env, ...change }, stdio: ['ignore', 'pipe', 'pipe'] });
         let out = '';
         for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (out += part));
         child.on('close', (code) => resolve({ code, out }));
@@ -109,6 +113,36 @@ test('a setting that is none: one line', { timeout: 60_000 }, async () => {
     assert.match(out.trim(), /^dev: PARLOR_HTTP_PORT.*$/);
 });
 
+test('a data folder whose name or place will not do: one line, and nothing is left', { timeout: 60_000 }, async () => {
+    writeFileSync(`${folder}/file`, '');
+    const before = existsSync('/var/lib/parlor') ? readdirSync('/var/lib/parlor') : [];
+    for (const [place, said] of [[`${folder}/a\nb`, /plainer name/], [`${folder}/file/sub`, /cannot make .*\/file/]]) {
+        const { code, out } = await dev(['up', '-d'], { PARLOR_DATA: place });
+        assert.notEqual(code, 0);
+        assert.match(out.trim(), /^dev: .*$/);
+        assert.match(out, said);
+    }
+    assert.deepEqual(existsSync('/var/lib/parlor') ? readdirSync('/var/lib/parlor') : [], before);
+});
+
+const NOBODY = 65534;
+test('root takes over nobody else\'s folder, and none with other things in it', { timeout: 60_000, skip: !isRoot }, async () => {
+    for (const [name, owner, said] of [['theirs', NOBODY, /belongs to user nobody/], ['mine', 0, /has other things in it/]]) {
+        const place = `${folder}/${name}`;
+        mkdirSync(place, { mode: 0o700 });
+        writeFileSync(`${place}/file`, '');
+        chownSync(place, owner, owner);
+        for (const args of [['up', '-d'], ['env'], ['down']]) {
+            const { code, out } = await dev(args, { PARLOR_DATA: place });
+            assert.notEqual(code, 0);
+            assert.match(out.trim(), /^dev: .*PARLOR_DATA.*$/);
+            assert.match(out, said);
+        }
+        assert.equal(statSync(place).uid, owner);
+        assert.deepEqual(readdirSync(place), ['file']);
+    }
+});
+
 test('a database that does not answer: one line, and nothing is left', { timeout: 600_000 }, async () => {
     const { code, out } = await dev(['up', '-d'], { PARLOR_DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' });
     assert.notEqual(code, 0, out);
@@ -159,6 +193,15 @@ test('a second up says that one runs', { timeout: 60_000 }, async () => {
     const { code, out } = await dev(['up', '-d']);
     assert.equal(code, 0, out);
     assert.match(out, /running already/);
+});
+
+test('of another user\'s stack each command says whose it is', { timeout: 60_000, skip: !isRoot }, async () => {
+    for (const args of [['up', '-d'], ['env'], ['down']]) {
+        const { code, out } = await run('setpriv', [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', './dev', ...args]);
+        assert.notEqual(code, 0);
+        assert.match(out.trim(), /^dev: .* belongs to user root: run this as root.*$/);
+    }
+    assert(await ready());
 });
 
 test('what is killed is started again within two seconds, and its line says so', { timeout: 120_000 }, async () => {
