@@ -8,14 +8,21 @@ show_make_demo() {
     local token room answer api=http://127.0.0.1:$HTTP_PORT/api/v1/chat/rooms
     token=$(stack_ctl token alice --ttl 300)
     room=$(cat "$REAL/demo-room" 2>/dev/null) || room=
-    if [ -n "$room" ] && curl -fsS -m 5 -o /dev/null -H "Authorization: Bearer $token" "$api/$room" 2>/dev/null; then
+    if [ -n "$room" ] && show_ask "$token" -f -o /dev/null "$api/$room" 2>/dev/null; then
         return 0
     fi
-    answer=$(curl -sS -m 10 -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
+    answer=$(show_ask "$token" -H 'Content-Type: application/json' \
         -d '{"type":"group","name":"Demo","participantIds":["bob"]}' "$api") || die "parlord makes no demo room: $answer"
     room=$(grep -oE '^\{"id":"[0-9a-f-]{36}"' <<<"$answer" | cut -d '"' -f 4) ||
         die "parlord makes no demo room: $answer"
     printf '%s\n' "$room" | settings_write "$REAL/demo-room"
+}
+
+# show_ask TOKEN ARGUMENTS: curl with that token, which no command line shows.
+show_ask() {
+    local token=$1
+    shift
+    curl -sS -m 10 -H @- "$@" <<<"Authorization: Bearer $token"
 }
 
 show_load() {

@@ -55,23 +55,27 @@ stack_fill() {
 
 stack_database_url() { printf 'host=%s port=5432 user=parlor dbname=parlor' "$SOCKETS"; }
 
-# What the servers see of the environment: the settings of parlor.conf, less those that are only ./dev's.
+# Leaves of the environment what the servers may see: the settings of parlor.conf, less those that are only ./dev's.
+# For a subshell: given as words of a command, secrets could be read by every user of the machine.
 stack_environment() {
     local name
-    ENVIRONMENT=(env -i "PATH=$PATH:/usr/sbin" LANG=C.UTF-8 "HOME=$REAL" "TZ=${TZ:-}")
-    for name in $(compgen -e PARLOR_ || true); do
+    for name in $(compgen -e); do
         case $name in
-            PARLOR_DATA | PARLOR_DATABASE_URL | PARLOR_*_PORT | PARLOR_ROOM | PARLOR_URL | PARLOR_MQTT_*URL | PARLOR_TOKEN_*) ;;
-            *) ENVIRONMENT+=("$name=${!name}") ;;
+            PARLOR_DATA | PARLOR_DATABASE_URL | PARLOR_*_PORT | PARLOR_ROOM | PARLOR_URL | PARLOR_MQTT_*URL | PARLOR_TOKEN_*)
+                export -n "$name"
+                ;;
+            PARLOR_*) ;;
+            *) export -n "$name" ;;
         esac
     done
+    export PATH="$PATH:/usr/sbin" LANG=C.UTF-8 HOME="$REAL" TZ="${TZ:-}"
 }
 
 # stack_ctl ARGUMENTS: parlorctl with our configuration.
-stack_ctl() {
+stack_ctl() (
     stack_environment
-    "${AS[@]}" "${ENVIRONMENT[@]}" "$BIN/parlorctl" --config "$CONF/parlor.conf" "$@"
-}
+    exec "${AS[@]}" "$BIN/parlorctl" --config "$CONF/parlor.conf" "$@"
+)
 
 # ---- PostgreSQL ----
 
@@ -147,12 +151,11 @@ stack_exec() {
     [ ${#AS[@]} -gt 0 ] || AS=(setpriv)
     cd "$REAL" || exit
     ulimit -n "$(ulimit -Hn)" || true
-    exec setsid "${AS[@]}" --pdeathsig="$DEATH" "${ENVIRONMENT[@]}" "$@" >>"$log" 2>&1 </dev/null 9>&-
+    exec setsid "${AS[@]}" --pdeathsig="$DEATH" "$@" >>"$log" 2>&1 </dev/null 9>&-
 }
 
 # ---- Health ----
 
 stack_ready() {
-    stack_environment
     curl -fsS -m 2 -o /dev/null "http://127.0.0.1:$HTTP_PORT/readyz" 2>/dev/null
 }

@@ -1,6 +1,6 @@
 // ./dev up, down and env: the stack as people start it, its supervision, and its data over a restart.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
     chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync,
 } from 'node:fs';
@@ -174,6 +174,35 @@ test('up -d: what it prints works as printed', { timeout: 600_000 }, async () =>
     await listen.again(/hello by Socket\.IO/);
     socket.end();
     listen.end();
+});
+
+// Programs on the way to the servers, each of which writes down its command line before it becomes the real one.
+function spies() {
+    const bin = `${folder}/bin`, told = `${folder}/told`;
+    mkdirSync(bin);
+    writeFileSync(told, '');
+    chmodSync(told, 0o666);
+    for (const name of ['curl', 'env', 'mosquitto', 'node', 'psql', 'setpriv', 'setsid']) {
+        const real = execFileSync('sh', ['-c', `PATH=$PATH:/usr/sbin command -v ${name}`], { encoding: 'utf8' }).trim();
+        writeFileSync(`${bin}/${name}`, `#!/bin/sh\necho "$0 $*" >>${told}\nexec ${real} "$@"\n`, { mode: 0o755 });
+    }
+    return { path: `${bin}:${process.env.PATH}`, told: () => readFileSync(told, 'utf8') };
+}
+
+test('no command line shows a secret or a token', { timeout: 120_000 }, async () => {
+    await dev(['down']);
+    const { path, told } = spies();
+    const { code, out } = await dev(['up', '-d'], {
+        PATH: path,
+        PARLOR_JWT_SECRET: 'a secret of users, which nobody sees',
+        PARLOR_SERVICE_SECRET: 'a secret of parlord, which nobody sees',
+        PARLOR_OPERATOR_SECRET: 'a secret of operators, which nobody sees',
+    });
+    assert.equal(code, 0, out);
+    for (const name of ['curl', 'setpriv', 'setsid']) assert.match(told(), new RegExp(`/${name} `));
+    assert.equal(told().split('\n').find((line) => /nobody sees|eyJ/.test(line)), undefined);
+    await dev(['down']);
+    assert.equal((await dev(['up', '-d'])).code, 0);
 });
 
 // Whether somebody listens there.
