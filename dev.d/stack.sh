@@ -25,16 +25,18 @@ stack_port_owner() {
 # The programs are copied beside the data: the servers' user need not enter the checkout, and building anew
 # does not pull a file from under a running process.
 stack_install() {
-    local file
+    local file words
     for file in plugin/mosquitto_parlor.so service/parlord ctl/parlorctl; do
         file=$CHECKOUT/build/release/$file
         [ -f "$file" ] || die "the build made no $file; see build/release/build.log"
-        cp -f "$file" "$BIN/.new" && mv -f "$BIN/.new" "$BIN/$(basename "$file")"
+        words=$(cp -f "$file" "$BIN/.new" 2>&1 && mv -f "$BIN/.new" "$BIN/$(basename "$file")" 2>&1) ||
+            die "cannot copy the programs to $BIN: ${words##*: }"
     done
     settings_own_folder "$REAL/swagger-ui" 0755
     for file in swagger-ui.css swagger-ui-bundle.js favicon-32x32.png; do
         file=$CHECKOUT/$SWAGGER_UI/node_modules/swagger-ui-dist/$file
-        [ ! -f "$file" ] || install -m 0644 "$file" "$REAL/swagger-ui/"
+        [ -f "$file" ] || continue
+        words=$(install -m 0644 "$file" "$REAL/swagger-ui/" 2>&1) || die "cannot copy Swagger UI to $REAL: ${words##*: }"
     done
 }
 
@@ -77,12 +79,18 @@ stack_ctl() (
     exec "${AS[@]}" "$BIN/parlorctl" --config "$CONF/parlor.conf" "$@"
 )
 
+# What parlor.conf or the environment says wrong, before anything is started with it.
+stack_check_settings() {
+    local words
+    words=$(stack_ctl token nobody 2>&1 >/dev/null) || die "${words#parlorctl: }"
+}
+
 # ---- PostgreSQL ----
 
 stack_private_database() { [ -z "${PARLOR_DATABASE_URL:-}" ]; }
 
 stack_make_cluster() {
-    local folder=$REAL/postgres log=$LOG/initdb.log
+    local folder=$REAL/postgres words
     POSTGRES_BIN=$(packages_postgres)
     [ -n "$POSTGRES_BIN" ] || die "no PostgreSQL server programs here: apt-get install postgresql"
     if [ ! -s "$folder/PG_VERSION" ]; then
@@ -90,9 +98,11 @@ stack_make_cluster() {
         # Plain C would know no letters but a to z: a search tells upper from lower case by LC_CTYPE.
         rm -rf "$folder.new"
         settings_own_folder "$folder.new" 0700
-        (cd "$REAL" && "${AS[@]}" "$POSTGRES_BIN/initdb" -D "$folder.new" -U postgres -A trust -E UTF8 \
-            --locale=C --lc-ctype=C.UTF-8) \
-            >"$log" 2>&1 || die "initdb failed: $(tail -n 1 "$log") ($log)"
+        words=$(cd "$REAL" && "${AS[@]}" "$POSTGRES_BIN/initdb" -D "$folder.new" -U postgres -A trust -E UTF8 \
+            --locale=C --lc-ctype=C.UTF-8 2>&1) || {
+            (printf '%s\n' "$words" >"$LOG/initdb.log") 2>/dev/null || true # the disk may be full
+            die "initdb failed: $(grep -m 1 -oiE '(error|fatal): .*' <<<"$words" || tail -n 1 <<<"$words")"
+        }
         mv "$folder.new" "$folder"
     fi
     local made

@@ -1,9 +1,9 @@
 # Keeping the servers alive: one supervisor starts them in order, starts again what dies, and ends all.
 # shellcheck shell=bash
 
-# Of each server: its process and that one's birth, when it was started, and, of one that has ended, when it is to
-# be started again.
-declare -A PID=() BIRTH=() STARTED=() DUE=()
+# Of each server: its process and that one's birth, when it was started and how large its log was then; and of one
+# that has ended, when it is to be started again.
+declare -A PID=() BIRTH=() STARTED=() LOGGED=() DUE=()
 
 # The start time of a live process tells it from a later one with the same number. Nothing for a dead one;
 # where nobody collects zombies they count as dead.
@@ -45,6 +45,7 @@ supervise_pid() { cat "$RUN/dev.pid"; }
 
 supervise_start() {
     [ "$1" != postgres ] || supervise_clear_locks
+    LOGGED[$1]=$(stat -c %s "$LOG/$1.log" 2>/dev/null || echo 0)
     stack_exec "$1" &
     PID[$1]=$!
     BIRTH[$1]=$(supervise_birth "$!")
@@ -75,10 +76,13 @@ supervise_await() {
     done
 }
 
-# The last line of a log that sounds like an error, else its last line.
+# What its log since its start says of why: the plugin's own word, else the last line that sounds like an error, else
+# the last line.
 supervise_reason() {
-    local line
-    line=$(tail -n 30 "$LOG/$1.log" | grep -iE 'error|fatal' | tail -n 1) || line=$(tail -n 1 "$LOG/$1.log")
+    local words line
+    words=$(tail -c "+$((LOGGED[$1] + 1))" "$LOG/$1.log" | tail -n 30)
+    line=$(sed -n 's/.*msg="not started: \(.*\)"$/\1/p' <<<"$words" | grep .) ||
+        line=$(grep -iE 'error|fatal' <<<"$words" | tail -n 1) || line=$(tail -n 1 <<<"$words")
     printf '%s' "${line:-it said nothing}"
 }
 
@@ -137,6 +141,7 @@ supervise_run() {
     trap supervise_end_all EXIT
     trap 'say "ending"; exit 0' INT TERM HUP
     stack_configure
+    stack_check_settings
     if stack_private_database; then
         stack_make_cluster
         supervise_start postgres

@@ -151,6 +151,14 @@ test('a database that does not answer: one line, and nothing is left', { timeout
     nothingLeft();
 });
 
+test('a wrong key of the configuration: its own word, before anything is started', { timeout: 60_000 }, async () => {
+    const { code, out } = await dev(['up', '-d'], { PARLOR_LIMITS: 'of' });
+    assert.notEqual(code, 0, out);
+    assert.match(out.trim().split('\n').at(-1), /^dev: PARLOR_LIMITS in the environment: /, out);
+    assert(!existsSync(`${data}/postgres`));
+    nothingLeft();
+});
+
 test('up -d: what it prints works as printed', { timeout: 600_000 }, async () => {
     const { code, out } = await dev(['up', '-d']);
     assert.equal(code, 0, out);
@@ -309,6 +317,17 @@ test('down ends all; the next up has the same room, tokens and messages', { time
     assert.deepEqual(again, old);
     assert(old.body.data.length >= 6);
     await dev(['down']);
+});
+
+test('a plugin that refuses: its own word', { timeout: 120_000 }, async () => {
+    const conf = `${data}/postgres/postgresql.auto.conf`;
+    const old = readFileSync(conf, 'utf8');
+    writeFileSync(conf, `${old}synchronous_commit = off\n`);
+    const { code, out } = await dev(['up', '-d']);
+    writeFileSync(conf, old);
+    assert.notEqual(code, 0, out);
+    assert.match(out.trim().split('\n').at(-1), /^dev: mosquitto did not start: synchronous_commit is off/, out);
+    nothingLeft();
 });
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
