@@ -10,10 +10,7 @@ die() {
 }
 
 settings_load() {
-    HTTP_PORT=$(settings_port PARLOR_HTTP_PORT 3000)
-    ADMIN_PORT=$(settings_port PARLOR_ADMIN_PORT 3001)
-    MQTT_PORT=$(settings_port PARLOR_MQTT_PORT 1883)
-    MQTT_WS_PORT=$(settings_port PARLOR_MQTT_WS_PORT 8083)
+    settings_ports
     local odd=$'[\'"|&\\[:cntrl:]]'
     [[ ! ${PARLOR_DATA:-} =~ $odd ]] || die "PARLOR_DATA has a quote, | & \\ or a line end in it: choose a plainer name"
     DATA=$(realpath -ms -- "${PARLOR_DATA:-$CHECKOUT/var}")
@@ -31,6 +28,13 @@ settings_paths() {
     if [[ ${#SOCKETS} -gt 80 || $SOCKETS =~ [^A-Za-z0-9._/+-] ]]; then
         SOCKETS=/tmp/parlor-$(settings_hash "$REAL")
     fi
+}
+
+settings_ports() {
+    HTTP_PORT=$(settings_port PARLOR_HTTP_PORT 3000)
+    ADMIN_PORT=$(settings_port PARLOR_ADMIN_PORT 3001)
+    MQTT_PORT=$(settings_port PARLOR_MQTT_PORT 1883)
+    MQTT_WS_PORT=$(settings_port PARLOR_MQTT_WS_PORT 8083)
 }
 
 # A port from the environment, or its default.
@@ -137,4 +141,72 @@ settings_make_secrets() {
     for name in jwt service operator; do
         [ -s "$SECRETS/$name" ] || od -An -N32 -tx1 /dev/urandom | tr -d ' \n' | settings_write "$SECRETS/$name"
     done
+}
+
+# ---- What the running stack was started with, whoever asks later in whatever environment ----
+
+# The settings of parlor.conf that the environment has: what the servers get of it.
+settings_names() {
+    local name
+    for name in $(compgen -e PARLOR_ || true); do
+        case $name in
+            PARLOR_DATA | PARLOR_DATABASE_URL | PARLOR_*_PORT | PARLOR_BUILD) ;;
+            PARLOR_ROOM | PARLOR_URL | PARLOR_MQTT_*URL | PARLOR_TOKEN_*) ;; # what ./dev env gives
+            *) printf '%s\n' "$name" ;;
+        esac
+    done
+}
+
+# Writes it down, NAME=VALUE and a zero byte each. Secrets given by the environment go into files of their own, and the
+# servers read them there.
+settings_record() {
+    local name secret file
+    for secret in jwt service operator; do
+        name=PARLOR_${secret^^}_SECRET file=PARLOR_${secret^^}_SECRET_FILE
+        rm -f "$SECRETS/$secret.given"
+        if [ -z "${!name:-}" ] || [ -n "${!file:-}" ]; then continue; fi # both: parlorctl says that one must go
+        printf '%s\n' "${!name}" | settings_write "$SECRETS/$secret.given"
+        unset "$name"
+        export "$file=$SECRETS/$secret.given"
+    done
+    {
+        for name in $(settings_names); do printf '%s=%s\0' "$name" "${!name}"; done
+        for name in HTTP ADMIN MQTT MQTT_WS; do
+            name=${name}_PORT
+            printf 'PARLOR_%s=%s\0' "$name" "${!name}"
+        done
+    } | settings_write "$CONF/running"
+}
+
+# Reads it into RUNNING.
+settings_recorded() {
+    local line
+    declare -gA RUNNING=()
+    while IFS= read -r -d '' line; do
+        [[ ! $line =~ ^PARLOR_[A-Z0-9_]+= ]] || RUNNING[${line%%=*}]=${line#*=}
+    done <"$CONF/running"
+}
+
+# Makes it our own settings.
+settings_adopt() {
+    local name
+    settings_recorded
+    for name in $(settings_names); do unset "$name"; done
+    for name in "${!RUNNING[@]}"; do export "$name=${RUNNING[$name]}"; done
+    settings_ports
+}
+
+# Says which of our settings are others.
+settings_compare() {
+    local name secret differ=()
+    settings_recorded
+    RUNNING[PARLOR_DATABASE_URL]=$(cat "$SECRETS/database_url")
+    for secret in jwt service operator; do
+        name=PARLOR_${secret^^}_SECRET
+        RUNNING[$name]=$(cat "${RUNNING[${name}_FILE]:-$SECRETS/$secret}" 2>/dev/null) || true
+    done
+    for name in PARLOR_{HTTP,ADMIN,MQTT,MQTT_WS}_PORT PARLOR_DATABASE_URL $(settings_names); do
+        [ -z "${!name:-}" ] || [ "${!name}" = "${RUNNING[$name]:-}" ] || differ+=("$name")
+    done
+    [ ${#differ[@]} -eq 0 ] || say "the running stack has another ${differ[*]}: yours counts after ./dev down"
 }

@@ -1,8 +1,6 @@
 # What is printed: addresses, tokens and lines to paste for people; variables for shells; help.
 # shellcheck shell=bash
 
-PREFIX=${PARLOR_PREFIX:-chat/v1}
-
 # The demo room of alice and bob: made once by the REST door, and found again by its id.
 show_make_demo() {
     local token room answer api=http://127.0.0.1:$HTTP_PORT/api/v1/chat/rooms
@@ -27,18 +25,23 @@ show_ask() {
 
 show_load() {
     supervise_ready || die "parlor is not running with $DATA: ./dev up starts it"
+    settings_adopt
     ROOM=$(cat "$REAL/demo-room")
     TOKEN_ALICE=$(stack_ctl token alice --ttl 86400)
     TOKEN_BOB=$(stack_ctl token bob --ttl 86400)
-    URL=http://127.0.0.1:$HTTP_PORT
+    URL=http://127.0.0.1:$HTTP_PORT PREFIX=${PARLOR_PREFIX:-chat/v1}
 }
 
-show_all() {
+# Waits for what another ./dev is starting.
+show_await() {
     local waited=0
     until supervise_ready; do
         [ $((waited++)) -lt 600 ] || die "parlor does not get ready; see $LOG/dev.log"
         sleep 0.1
     done
+}
+
+show_all() {
     show_load
     cat <<END
 

@@ -57,18 +57,13 @@ stack_fill() {
 
 stack_database_url() { printf 'host=%s port=5432 user=parlor dbname=parlor' "$SOCKETS"; }
 
-# Leaves of the environment what the servers may see: the settings of parlor.conf, less those that are only ./dev's.
-# For a subshell: given as words of a command, secrets could be read by every user of the machine.
+# Leaves of the environment what the servers may see. For a subshell: given as words of a command, secrets could be
+# read by every user of the machine.
 stack_environment() {
-    local name
+    local name keep
+    keep=" $(settings_names | tr '\n' ' ') "
     for name in $(compgen -e); do
-        case $name in
-            PARLOR_DATA | PARLOR_DATABASE_URL | PARLOR_*_PORT | PARLOR_ROOM | PARLOR_URL | PARLOR_MQTT_*URL | PARLOR_TOKEN_*)
-                export -n "$name"
-                ;;
-            PARLOR_*) ;;
-            *) export -n "$name" ;;
-        esac
+        [[ $keep == *" $name "* ]] || export -n "${name?}"
     done
     export PATH="$PATH:/usr/sbin" LANG=C.UTF-8 HOME="$REAL" TZ="${TZ:-}"
 }

@@ -140,6 +140,7 @@ supervise_run() {
     rm -f "$RUN/ready"
     trap supervise_end_all EXIT
     trap 'say "ending"; exit 0' INT TERM HUP
+    settings_record
     stack_configure
     stack_check_settings
     if stack_private_database; then

@@ -209,6 +209,19 @@ test('no command line shows a secret or a token', { timeout: 120_000 }, async ()
     assert.equal(code, 0, out);
     for (const name of ['curl', 'setpriv', 'setsid']) assert.match(told(), new RegExp(`/${name} `));
     assert.equal(told().split('\n').find((line) => /nobody sees|eyJ/.test(line)), undefined);
+});
+
+test('env and up tell what the running stack was started with', { timeout: 120_000 }, async () => {
+    const { code, out } = await dev(['env'], { PARLOR_MQTT_PORT: '1', PARLOR_JWT_SECRET: 'another one, of which nobody here knows' });
+    assert.equal(code, 0, out);
+    assert.match(out, new RegExp(`^export PARLOR_MQTT_PORT=${env.PARLOR_MQTT_PORT}$`, 'm'));
+    const vars = await shellEnv();
+    assert.equal((await api(vars, 'GET', `/chat/rooms/${vars.PARLOR_ROOM}`)).status, 200);
+
+    const again = await dev(['up', '-d'], { PARLOR_MQTT_PORT: '1', PARLOR_LIMITS: 'off', PARLOR_JWT_SECRET: 'a secret of users, which nobody sees' });
+    assert.equal(again.code, 0, again.out);
+    assert.match(again.out, /^the running stack has another PARLOR_MQTT_PORT PARLOR_LIMITS: .*$/m);
+    assert.match(again.out, new RegExp(`mqtt://127.0.0.1:${env.PARLOR_MQTT_PORT} `));
     await dev(['down']);
     assert.equal((await dev(['up', '-d'])).code, 0);
 });
