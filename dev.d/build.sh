@@ -9,14 +9,42 @@ build_test() { build_tree build/test -DCMAKE_BUILD_TYPE=Debug -DPARLOR_SANITIZE=
 build_tree() {
     local folder=$1 started=$SECONDS
     shift
-    mkdir -p "$folder" 2>/dev/null || die "cannot write to $CHECKOUT/build: run as the owner of the checkout"
+    { mkdir -p "$folder" && touch "$folder/.lock" "$folder/build.log"; } 2>/dev/null ||
+        die "cannot write to $CHECKOUT/build: run as the owner of the checkout"
     say "building $folder ..."
-    if ! (flock 9 && cmake -S . -B "$folder" -G Ninja "$@" && ninja -C "$folder") \
-        9>"$folder/.lock" >"$folder/build.log" 2>&1; then
+    if ! build_run build_steps "$folder" "$@" 9>"$folder/.lock" >"$folder/build.log" 2>&1; then
         grep -E -A 12 'error|Error|FAILED' "$folder/build.log" | head -n 60 >&2 || tail -n 30 "$folder/build.log" >&2
         die "the build failed; all of its output is in $folder/build.log"
     fi
     [ $((SECONDS - started)) -lt 3 ] || say "built in $((SECONDS - started)) s"
+}
+
+build_steps() {
+    local folder=$1
+    shift
+    flock 9 && cmake -S . -B "$folder" -G Ninja "$@" && ninja -C "$folder"
+}
+
+# build_run COMMAND: runs it as a job of its own, so that what ends us ends all that it has started.
+build_run() {
+    local job='' status=0
+    trap 'build_end "$job" 130' INT
+    trap 'build_end "$job" 143' TERM HUP
+    set -m
+    "$@" </dev/null &
+    job=$!
+    set +m
+    wait "$job" || status=$?
+    trap - INT TERM HUP
+    return $status
+}
+
+# build_end JOB STATUS
+build_end() {
+    trap '' INT TERM HUP
+    [ -z "$1" ] || kill -TERM -- "-$1" 2>/dev/null || true
+    wait
+    exit "$2"
 }
 
 # build_npm FOLDER: the packages of its package-lock.json, exact versions, fetched once; no script of theirs runs.
@@ -26,7 +54,7 @@ build_npm() {
     [ ! "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ] || return 0
     say "npm ci in $folder ..."
     mkdir -p build
-    (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund) >build/npm.log 2>&1 || return 1
+    build_run npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund >build/npm.log 2>&1 || return 1
     touch "$folder/node_modules/.package-lock.json"
 }
 
@@ -59,14 +87,18 @@ build_test_folder() {
     fi
 }
 
+# What `./dev test` knows, told before anything is built.
+build_check_part() {
+    case $1 in
+        '' | unit | integration | faults | browser | documents | fuzz | tidy) ;;
+        *) die "the parts are unit, integration, faults, browser, documents, fuzz and tidy, not '$1'" ;;
+    esac
+}
+
 # build_ctest [PART [NAME]]
 build_ctest() {
     local part=${1:-} name=${2:-} args=()
-    case $part in
-        '') ;;
-        unit | integration | faults | browser | documents | fuzz | tidy) args+=(-L "^$part\$") ;;
-        *) die "the parts are unit, integration, faults, browser, documents, fuzz and tidy, not '$part'" ;;
-    esac
+    [ -z "$part" ] || args+=(-L "^$part\$")
     [ -z "$name" ] || args+=(-R "$name")
     case $part in
         '' | integration | faults | browser | documents) build_test_npm ;;

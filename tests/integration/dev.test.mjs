@@ -126,6 +126,7 @@ test('a data folder whose name or place will not do: one line, and nothing is le
 });
 
 const NOBODY = 65534;
+const asNobody = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
 test('root takes over nobody else\'s folder, and none with other things in it', { timeout: 60_000, skip: !isRoot }, async () => {
     for (const [name, owner, said] of [['theirs', NOBODY, /belongs to user nobody/], ['mine', 0, /has other things in it/]]) {
         const place = `${folder}/${name}`;
@@ -149,6 +150,36 @@ test('a database that does not answer: one line, and nothing is left', { timeout
     assert.match(out.trim().split('\n').at(-1), /^dev: .*database/, out);
     assert(!(await ready()));
     nothingLeft();
+});
+
+test('a checkout of somebody else: one line, and nothing is started', { timeout: 60_000, skip: !isRoot }, async () => {
+    const place = `${folder}/nobody`;
+    mkdirSync(place);
+    chownSync(place, NOBODY, NOBODY);
+    for (const args of [['build'], ['up', '-d']]) {
+        const { code, out } = await run('setpriv', [...asNobody, './dev', ...args], { PARLOR_DATA: place });
+        assert.notEqual(code, 0);
+        assert.match(out.trim(), /^dev: cannot write to .*\/build: run as the owner of the checkout$/);
+    }
+});
+
+test('a part of the tests that is none: said before anything is built', { timeout: 60_000 }, async () => {
+    const { code, out } = await dev(['test', 'bogus']);
+    assert.notEqual(code, 0);
+    assert.match(out.trim(), /^dev: the parts are .*, not 'bogus'$/);
+});
+
+test('what ends up while it builds ends the build', { timeout: 60_000 }, async () => {
+    const bin = `${folder}/compiler`, pidFile = `${folder}/ninja.pid`;
+    mkdirSync(bin);
+    writeFileSync(`${bin}/cmake`, '#!/bin/sh\n', { mode: 0o755 });
+    writeFileSync(`${bin}/ninja`, `#!/bin/sh\necho $$ >${pidFile}.new\nmv ${pidFile}.new ${pidFile}\nexec sleep 600\n`, { mode: 0o755 });
+    const child = spawn('./dev', ['up'], { cwd: CHECKOUT, env: { ...env, PATH: `${bin}:${env.PATH}` }, stdio: 'ignore' });
+    const ended = new Promise((resolve) => child.on('exit', resolve));
+    await until('it builds', () => existsSync(pidFile));
+    child.kill('SIGTERM');
+    assert.equal(await ended, 143);
+    assert(!alive(Number(readFileSync(pidFile, 'utf8'))));
 });
 
 test('a wrong key of the configuration: its own word, before anything is started', { timeout: 60_000 }, async () => {
@@ -247,7 +278,7 @@ test('a second up says that one runs', { timeout: 60_000 }, async () => {
 
 test('of another user\'s stack each command says whose it is', { timeout: 60_000, skip: !isRoot }, async () => {
     for (const args of [['up', '-d'], ['env'], ['down']]) {
-        const { code, out } = await run('setpriv', [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', './dev', ...args]);
+        const { code, out } = await run('setpriv', [...asNobody, './dev', ...args]);
         assert.notEqual(code, 0);
         assert.match(out.trim(), /^dev: .* belongs to user root: run this as root.*$/);
     }
