@@ -130,6 +130,10 @@ supervise_end_orphans() {
         fi
         [ ! -d "$RUN" ] || supervise_forget "$name"
     done
+    if [ -d "$RUN" ] && ! supervise_running; then
+        supervise_forget dev
+        rm -f "$RUN/ready"
+    fi
 }
 
 # Starts everything in order, then watches it until a signal ends it.
@@ -218,6 +222,8 @@ supervise_detach() {
     local pid
     setsid "$CHECKOUT/dev" _supervise >"$LOG/dev.log" 2>&1 </dev/null &
     pid=$!
+    trap 'supervise_undo "$pid" 130' INT
+    trap 'supervise_undo "$pid" 143' TERM HUP
     while ! supervise_ready; do
         if [ -z "$(supervise_birth "$pid")" ]; then
             grep '^dev: ' "$LOG/dev.log" >&2 || tail -n 5 "$LOG/dev.log" >&2
@@ -226,7 +232,16 @@ supervise_detach() {
         sleep 0.1
     done
     disown "$pid"
+    trap - INT TERM HUP
     show_all
+}
+
+# supervise_undo SUPERVISOR STATUS: who no longer waits for it does not want it.
+supervise_undo() {
+    trap '' INT TERM HUP
+    kill -TERM "$1" 2>/dev/null || true
+    wait "$1" || true
+    exit "$2"
 }
 
 supervise_ready() { [ -s "$RUN/ready" ] && supervise_alive dev && [ "$(cat "$RUN/ready")" = "$(supervise_pid)" ]; }

@@ -163,6 +163,18 @@ test('a checkout of somebody else: one line, and nothing is started', { timeout:
     }
 });
 
+test('words that a command does not take are refused, and --help is help', { timeout: 60_000 }, async () => {
+    for (const words of ['down now', 'down --force', 'up --nonsense', 'up -d --nonsense', 'env x', 'build x', 'logs dev x', 'logs x', 'test unit a b', 'nonsense']) {
+        const { code, out } = await dev(words.split(' '));
+        assert.notEqual(code, 0, words);
+        assert.match(out.trim(), /^dev: .*$/, words);
+    }
+    for (const command of ['up', 'down', 'env', 'build', 'test', 'logs', 'help']) {
+        const { code, out } = await dev([command, '--help']);
+        assert.deepEqual([code, out.split('\n')[0].slice(0, 8)], [0, './dev up'], command);
+    }
+});
+
 test('a part of the tests that is none: said before anything is built', { timeout: 60_000 }, async () => {
     const { code, out } = await dev(['test', 'bogus']);
     assert.notEqual(code, 0);
@@ -374,6 +386,16 @@ test('a plugin that refuses: its own word', { timeout: 120_000 }, async () => {
     nothingLeft();
 });
 
+test('what ends up -d while it waits ends all that it has begun', { timeout: 120_000 }, async () => {
+    const child = spawn('./dev', ['up', '-d'], { cwd: CHECKOUT, env, stdio: 'ignore' });
+    const ended = new Promise((resolve) => child.on('exit', resolve));
+    const n = await until('a server is started', () => pidOrNone('postgres'), 60_000);
+    child.kill('SIGTERM');
+    assert.equal(await ended, 143);
+    assert(!alive(n));
+    nothingLeft();
+});
+
 for (const signal of ['SIGINT', 'SIGTERM']) {
     test(`up in the foreground ends all on ${signal}`, { timeout: 120_000 }, async () => {
         const child = spawn('./dev', ['up'], { cwd: CHECKOUT, env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -395,6 +417,8 @@ test('a supervisor that is killed leaves no servers, and the next up works', { t
     const pids = NAMES.map(pid);
     process.kill(pid('dev'), 'SIGKILL');
     await until('the servers end', () => pids.every((n) => !alive(n)), 20_000);
+    assert.equal((await dev(['down'])).code, 0);
+    assert.deepEqual(readdirSync(`${data}/run`).filter((name) => name !== '.lock'), []);
     const { code, out } = await dev(['up', '-d']);
     assert.equal(code, 0, out);
     await dev(['down']);
