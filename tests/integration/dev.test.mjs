@@ -191,7 +191,7 @@ test('what ends up while it builds ends the build', { timeout: 60_000 }, async (
     await until('it builds', () => existsSync(pidFile));
     child.kill('SIGTERM');
     assert.equal(await ended, 143);
-    assert(!alive(Number(readFileSync(pidFile, 'utf8'))));
+    await until('ninja has ended', () => !alive(Number(readFileSync(pidFile, 'utf8'))));
 });
 
 test('a wrong key of the configuration: its own word, before anything is started', { timeout: 60_000 }, async () => {
