@@ -180,7 +180,7 @@ supervise_watch() {
         sleep $tick >/dev/null 9>&- &
         tick=$!
         wait -n "$tick" "${PID[@]}" || true
-        kill "$tick" || true
+        kill -KILL "$tick" || true # TERM could meet a child that is not sleep yet, and there run our own trap
     done
 }
 
