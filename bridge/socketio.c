@@ -61,19 +61,6 @@ static struct slice trim(const char *text, const char *end)
     return (struct slice){text, (size_t)(end - text)};
 }
 
-/* Names that clients keep for themselves: an event with one is as malformed as one with none. */
-static bool is_reserved(struct slice name)
-{
-    static const char *const names[] = {"connect",       "connect_error", "disconnect",
-                                        "disconnecting", "newListener",   "removeListener"};
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (slice_is(name, names[i]))
-            return true;
-    }
-    return false;
-}
-
 /* Name and arguments of an event, all items of an ack. */
 static bool parse_items(struct socketio_packet *p, bool event)
 {
@@ -93,8 +80,6 @@ static bool parse_items(struct socketio_packet *p, bool event)
         if (string_end(name.text, name.text + name.size) != name.text + name.size)
             return false;
         name = (struct slice){name.text + 1, name.size - 2};
-        if (is_reserved(name))
-            return false;
     }
     p->name = name;
     p->args = first < last ? trim(first + 1, last) : (struct slice){last, 0};
@@ -163,6 +148,18 @@ bool socketio_parse(const char *text, size_t size, struct socketio_packet *out)
     if (out->ack.size > SOCKETIO_ACK_DIGITS_MAX || out->nsp.size > SOCKETIO_NAMESPACE_MAX)
         return false;
     return parse_payload(out);
+}
+
+bool socketio_is_reserved(struct slice name)
+{
+    static const char *const names[] = {"connect",       "connect_error", "disconnect",
+                                        "disconnecting", "newListener",   "removeListener"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (slice_is(name, names[i]))
+            return true;
+    }
+    return false;
 }
 
 void socketio_put(struct buf *out, enum socketio_type type, unsigned attachments, const char *nsp,

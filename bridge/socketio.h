@@ -48,6 +48,10 @@ struct socketio_packet {
  * number for events, an array for acks. */
 bool socketio_parse(const char *text, size_t size, struct socketio_packet *out);
 
+/* True for names of events that libraries keep for themselves; some of their clients send them all the same.
+ */
+bool socketio_is_reserved(struct slice name);
+
 /* Appends a packet's text up to its payload. `nsp` "/" is left out; ack may be empty. */
 void socketio_put(struct buf *out, enum socketio_type type, unsigned attachments, const char *nsp,
                   struct slice ack);

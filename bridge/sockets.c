@@ -341,6 +341,8 @@ static void on_event(struct socket *s, const struct socketio_packet *p, const st
     struct event event = {
         .name = p->name, .args = p->args, .attachments = attachments, .attachment_count = p->attachments};
 
+    if (socketio_is_reserved(p->name))
+        return;
     memcpy(event.ack.digits, p->ack.text, p->ack.size);
     event.ack.size = (unsigned char)p->ack.size;
     if (p->name.size > 0 && memchr(p->name.text, '\\', p->name.size) != NULL)

@@ -25,6 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         within(p.payload, text, size);
         within(p.name, text, size);
         within(p.args, text, size);
+        socketio_is_reserved(p.name.size > 0 ? p.name : (struct slice){"", 0});
     }
     free(text);
     return 0;
