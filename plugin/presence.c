@@ -11,26 +11,21 @@
 
 struct entry {
     struct table_link link;
-    struct entry *older, *newer; /* among those who are leaving */
+    struct entry *older, *newer; /* in its line */
     int64_t due_ns, since_ms;
-    uint32_t sources; /* 0: leaving */
+    uint32_t sources; /* 0: leaving, or kept */
     bool shown;       /* its status was published */
     uint8_t size;
     char user[];
 };
 
-struct kept {
-    struct table_link link;
-    struct kept *older, *newer;
-    int64_t since_ms;
-    uint8_t size;
-    char user[];
+struct line {
+    struct entry *oldest, *newest;
 };
 
 struct presence {
-    struct table users, kept;
-    struct kept *kept_oldest, *kept_newest;
-    struct entry *oldest, *newest;
+    struct table users, kept; /* who is online or leaving; who went offline unseen */
+    struct line leaving, kept_line;
     int64_t grace_ns;
     presence_fn on_changed;
     void *context;
@@ -45,81 +40,28 @@ struct presence *presence_create(int64_t grace_ms, presence_fn on_changed, void 
     return p;
 }
 
-/* ---- Who went offline unseen. ---- */
-
-static struct kept *kept_find(const struct presence *p, const char *user, size_t size)
+static void free_all(struct table *table)
 {
-    struct table_link *link = table_first(&p->kept, bytes_hash(user, size));
-    for (; link != NULL; link = table_next(link)) {
-        struct kept *kept = table_entry(link, struct kept, link);
-        if (kept->size == size && memcmp(kept->user, user, size) == 0)
-            return kept;
-    }
-    return NULL;
+    struct table_link *link;
+    while ((link = table_take(table)) != NULL)
+        free(table_entry(link, struct entry, link));
+    table_finish(table);
 }
-
-static void kept_remove(struct presence *p, struct kept *kept)
-{
-    if (kept->older != NULL)
-        kept->older->newer = kept->newer;
-    else
-        p->kept_oldest = kept->newer;
-    if (kept->newer != NULL)
-        kept->newer->older = kept->older;
-    else
-        p->kept_newest = kept->older;
-    table_remove(&p->kept, &kept->link);
-    free(kept);
-}
-
-void presence_keep(struct presence *p, const char *user, size_t size, int64_t since_ms)
-{
-    struct kept *kept = mem_zalloc(1, sizeof *kept + size + 1);
-    kept->since_ms = since_ms;
-    kept->size = (uint8_t)size;
-    memcpy(kept->user, user, size);
-    kept->older = p->kept_newest;
-    if (p->kept_newest != NULL)
-        p->kept_newest->newer = kept;
-    else
-        p->kept_oldest = kept;
-    p->kept_newest = kept;
-    table_put(&p->kept, &kept->link, bytes_hash(user, size));
-    if (p->kept.count > PRESENCE_KEPT_MAX)
-        kept_remove(p, p->kept_oldest);
-}
-
-bool presence_take_kept(struct presence *p, const char *user, size_t size, int64_t *since_ms_out)
-{
-    struct kept *kept = kept_find(p, user, size);
-    if (kept == NULL)
-        return false;
-    *since_ms_out = kept->since_ms;
-    kept_remove(p, kept);
-    return true;
-}
-
-/* ---- */
 
 void presence_destroy(struct presence **presence)
 {
     if (presence == NULL || *presence == NULL)
         return;
     struct presence *p = *presence;
-    struct table_link *link;
-    while ((link = table_take(&p->users)) != NULL)
-        free(table_entry(link, struct entry, link));
-    table_finish(&p->users);
-    while (p->kept_oldest != NULL)
-        kept_remove(p, p->kept_oldest);
-    table_finish(&p->kept);
+    free_all(&p->users);
+    free_all(&p->kept);
     free(p);
     *presence = NULL;
 }
 
-static struct entry *entry_find(const struct presence *p, const char *user, size_t size)
+static struct entry *entry_find(const struct table *table, const char *user, size_t size)
 {
-    struct table_link *link = table_first(&p->users, bytes_hash(user, size));
+    struct table_link *link = table_first(table, bytes_hash(user, size));
     for (; link != NULL; link = table_next(link)) {
         struct entry *entry = table_entry(link, struct entry, link);
         if (entry->size == size && memcmp(entry->user, user, size) == 0)
@@ -128,40 +70,74 @@ static struct entry *entry_find(const struct presence *p, const char *user, size
     return NULL;
 }
 
-static void leaving_add(struct presence *p, struct entry *entry)
+static struct entry *entry_add(struct table *table, const char *user, size_t size, int64_t since_ms)
 {
-    entry->older = p->newest;
-    entry->newer = NULL;
-    if (p->newest != NULL)
-        p->newest->newer = entry;
-    else
-        p->oldest = entry;
-    p->newest = entry;
+    struct entry *entry = mem_zalloc(1, sizeof *entry + size + 1);
+    entry->since_ms = since_ms;
+    entry->size = (uint8_t)size;
+    memcpy(entry->user, user, size);
+    table_put(table, &entry->link, bytes_hash(user, size));
+    return entry;
 }
 
-static void leaving_remove(struct presence *p, struct entry *entry)
+static void line_add(struct line *line, struct entry *entry)
+{
+    entry->older = line->newest;
+    entry->newer = NULL;
+    if (line->newest != NULL)
+        line->newest->newer = entry;
+    else
+        line->oldest = entry;
+    line->newest = entry;
+}
+
+static void line_remove(struct line *line, struct entry *entry)
 {
     if (entry->older != NULL)
         entry->older->newer = entry->newer;
     else
-        p->oldest = entry->newer;
+        line->oldest = entry->newer;
     if (entry->newer != NULL)
         entry->newer->older = entry->older;
     else
-        p->newest = entry->older;
+        line->newest = entry->older;
 }
+
+/* ---- Who went offline unseen. ---- */
+
+static void kept_remove(struct presence *p, struct entry *entry)
+{
+    line_remove(&p->kept_line, entry);
+    table_remove(&p->kept, &entry->link);
+    free(entry);
+}
+
+void presence_keep(struct presence *p, const char *user, size_t size, int64_t since_ms)
+{
+    line_add(&p->kept_line, entry_add(&p->kept, user, size, since_ms));
+    if (p->kept.count > PRESENCE_KEPT_MAX)
+        kept_remove(p, p->kept_line.oldest);
+}
+
+bool presence_take_kept(struct presence *p, const char *user, size_t size, int64_t *since_ms_out)
+{
+    struct entry *entry = entry_find(&p->kept, user, size);
+    if (entry == NULL)
+        return false;
+    *since_ms_out = entry->since_ms;
+    kept_remove(p, entry);
+    return true;
+}
+
+/* ---- Who comes and goes. ---- */
 
 static void arrive(struct presence *p, const char *user, size_t size, uint32_t source, int64_t wall_ms)
 {
-    struct entry *entry = mem_zalloc(1, sizeof *entry + size + 1);
-    struct kept *kept = kept_find(p, user, size);
+    struct entry *kept = entry_find(&p->kept, user, size);
     if (kept != NULL)
         kept_remove(p, kept);
+    struct entry *entry = entry_add(&p->users, user, size, wall_ms);
     entry->sources = source;
-    entry->since_ms = wall_ms;
-    entry->size = (uint8_t)size;
-    memcpy(entry->user, user, size);
-    table_put(&p->users, &entry->link, bytes_hash(user, size));
     p->on_changed(p->context, entry->user, true, wall_ms);
 }
 
@@ -175,19 +151,19 @@ static void take_source(struct presence *p, struct entry *entry, uint32_t source
         return;
     entry->due_ns = now_ns + p->grace_ns;
     entry->since_ms = wall_ms;
-    leaving_add(p, entry);
+    line_add(&p->leaving, entry);
 }
 
 void presence_set(struct presence *p, const char *user, size_t size, unsigned source, bool here,
                   int64_t now_ns, int64_t wall_ms)
 {
     uint32_t bit = UINT32_C(1) << source;
-    struct entry *entry = entry_find(p, user, size);
+    struct entry *entry = entry_find(&p->users, user, size);
     if (entry == NULL && here) {
         arrive(p, user, size, bit, wall_ms);
     } else if (entry != NULL && here) {
         if (entry->sources == 0)
-            leaving_remove(p, entry);
+            line_remove(&p->leaving, entry);
         entry->sources |= bit;
     } else if (entry != NULL) {
         take_source(p, entry, bit, now_ns, wall_ms);
@@ -203,9 +179,9 @@ void presence_drop_source(struct presence *p, unsigned source, int64_t now_ns, i
 
 void presence_due(struct presence *p, int64_t now_ns)
 {
-    while (p->oldest != NULL && p->oldest->due_ns <= now_ns) {
-        struct entry *entry = p->oldest;
-        leaving_remove(p, entry);
+    while (p->leaving.oldest != NULL && p->leaving.oldest->due_ns <= now_ns) {
+        struct entry *entry = p->leaving.oldest;
+        line_remove(&p->leaving, entry);
         p->on_changed(p->context, entry->user, false, entry->since_ms);
         table_remove(&p->users, &entry->link);
         free(entry);
@@ -214,7 +190,7 @@ void presence_due(struct presence *p, int64_t now_ns)
 
 bool presence_take_unshown(struct presence *p, const char *user, size_t size, int64_t *since_ms_out)
 {
-    struct entry *entry = entry_find(p, user, size);
+    struct entry *entry = entry_find(&p->users, user, size);
     if (entry == NULL || entry->shown)
         return false;
     entry->shown = true;
@@ -224,7 +200,7 @@ bool presence_take_unshown(struct presence *p, const char *user, size_t size, in
 
 bool presence_is_shown(const struct presence *p, const char *user, size_t size)
 {
-    const struct entry *entry = entry_find(p, user, size);
+    const struct entry *entry = entry_find(&p->users, user, size);
     return entry != NULL && entry->shown;
 }
 
