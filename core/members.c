@@ -532,6 +532,12 @@ size_t members_each_room(const struct members *m, const char *user, size_t user_
     return m->users[u].count;
 }
 
+size_t members_user_rooms(const struct members *m, const char *user, size_t user_size)
+{
+    uint32_t u = find_user(m, user, user_size);
+    return u != 0 ? m->users[u].count : 0;
+}
+
 size_t members_each_user(const struct members *m, const struct uuid *room, members_user_fn fn, void *context)
 {
     uint32_t r = find_room(m, room);

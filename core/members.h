@@ -59,6 +59,8 @@ typedef void (*members_user_fn)(void *context, const char *user, enum member_rol
 size_t members_each_room(const struct members *m, const char *user, size_t user_size, members_room_fn fn,
                          void *context);
 size_t members_each_user(const struct members *m, const struct uuid *room, members_user_fn fn, void *context);
+size_t members_user_rooms(const struct members *m, const char *user,
+                          size_t user_size);                                /* how many it is in */
 size_t members_room_size(const struct members *m, const struct uuid *room); /* how many users are in it */
 
 void members_clear(struct members *m);

@@ -38,18 +38,13 @@ __attribute__((format(printf, 3, 4))) static int refuse(struct plugin *p, const 
     return BROKER_AUTH;
 }
 
-static void no_matter(void *context, const struct uuid *room, enum room_type type, enum member_role role)
-{
-    (void)context, (void)room, (void)type, (void)role;
-}
-
 /* Does the id begin with the name of a user, who may have a session by it? Others have ids with colons too,
  * as hardware addresses. */
 static bool names_a_user(const struct plugin *p, const char *id)
 {
     const char *colon = strchr(id, ':');
-    return colon != NULL && (clients_knows(p->clients, id) ||
-                             members_each_room(p->members, id, (size_t)(colon - id), no_matter, NULL) > 0);
+    return colon != NULL &&
+           (clients_knows(p->clients, id) || members_user_rooms(p->members, id, (size_t)(colon - id)) > 0);
 }
 
 /* A client of some other authentication. Its id is noted, so that no token takes it over. */
