@@ -358,12 +358,15 @@ struct session *session_open(struct engine *e, struct stream *stream, const stru
 
 /* ---- The WebSocket transport, and the upgrade to it. ---- */
 
-static void send_text(struct stream *stream, const char *text)
+/* What the stream is answered with at once, whatever the transport; it counts as unsent like all else. */
+static void answer_stream(struct session *s, enum websocket_opcode opcode, const char *bytes, size_t size)
 {
-    struct shared *frame = websocket_frame(WEBSOCKET_TEXT, text, strlen(text));
+    struct shared *frame = websocket_frame(opcode, bytes, size);
 
-    stream->ops->write(stream, frame);
+    s->stream->ops->write(s->stream, frame);
     shared_drop(frame);
+    if (is_behind(s))
+        at_turn(s);
 }
 
 /* The stream was no good; polling goes on. */
@@ -387,10 +390,8 @@ static bool on_upgrade_packet(struct session *s, const struct engineio_packet *p
     if (!within_rate(s))
         return false;
     if (packet->type == ENGINEIO_PING && packet->size == 5 && memcmp(packet->data, "probe", 5) == 0) {
-        send_text(s->stream, "3probe");
+        answer_stream(s, WEBSOCKET_TEXT, "3probe", 6);
         s->transport = TRANSPORT_PROBED;
-        if (is_behind(s))
-            at_turn(s);
         if (s->polling->poll != NULL)
             session_answer_poll(s, "6", 1);
         return true;
@@ -430,12 +431,7 @@ static bool on_frame(void *context, enum websocket_opcode opcode, const char *by
     if ((opcode == WEBSOCKET_PING || opcode == WEBSOCKET_PONG) && !within_rate(s))
         return false;
     if (opcode == WEBSOCKET_PING) {
-        struct shared *pong = websocket_frame(WEBSOCKET_PONG, bytes, size);
-
-        s->stream->ops->write(s->stream, pong);
-        shared_drop(pong);
-        if (is_behind(s))
-            at_turn(s);
+        answer_stream(s, WEBSOCKET_PONG, bytes, size);
         return true;
     }
     if (opcode == WEBSOCKET_PONG)
