@@ -332,7 +332,7 @@ static void upgrade(struct engine *e, struct request *request, const struct sess
     if (protocols != NULL) {
         struct slice first = first_of_list(protocols);
 
-        protocol = mem_dup(first.text, first.size);
+        protocol = first.size > 0 ? mem_dup(first.text, first.size) : NULL;
     }
     request->ops->upgrade(request,
                           (const char *const[]){"Sec-WebSocket-Accept", accept,
