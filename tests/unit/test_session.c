@@ -1,156 +1,11 @@
-/* Engine.IO sessions: handshake, polling, WebSocket, upgrade, heartbeat, limits and every error code. */
-#include "bridge/engine.h"
-#include "tests/unit/fake_ports.h"
-
+/* Engine.IO sessions: handshake, polling, WebSocket, heartbeat and every error code. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
+#include <stddef.h>
 
 #include <cmocka.h>
 
-#define SID_SIZE 20
-
-struct world {
-    struct fake_clock clock;
-    struct engine *engine;
-    struct session *session; /* the last that was opened */
-    int opened, closed;
-    enum session_end end;
-    char query[128];
-};
-
-static bool on_open(void *self, struct session *session, const struct handshake *handshake)
-{
-    struct world *w = self;
-
-    w->session = session;
-    w->opened++;
-    return handshake->authorization == NULL || strcmp(handshake->authorization, "refuse") != 0;
-}
-
-/* Echo; "close" closes, "flood" sends more than may wait. */
-static void on_message(void *self, struct session *session, bool binary, const char *bytes, size_t size)
-{
-    (void)self;
-    if (size == 5 && memcmp(bytes, "close", 5) == 0) {
-        session_close(session, SESSION_CLOSED);
-        return;
-    }
-    session_send_message(session, binary, bytes, size);
-}
-
-static void on_close(void *self, struct session *session, enum session_end end)
-{
-    struct world *w = self;
-
-    (void)session;
-    w->closed++;
-    w->end = end;
-}
-
-static int setup(void **state)
-{
-    struct world *w = mem_zalloc(1, sizeof *w);
-
-    fake_clock_init(&w->clock);
-    w->engine = engine_create(&w->clock.port,
-                              &(struct engine_options){.ping_interval_ms = 25000,
-                                                       .ping_timeout_ms = 20000,
-                                                       .upgrade_timeout_ms = 10000,
-                                                       .payload_max = 1000,
-                                                       .unsent_max = 5000,
-                                                       .sessions_max = 3,
-                                                       .cors_origins = "https://a.example,https://b.example"},
-                              &(struct engine_handlers){w, on_open, on_message, on_close});
-    *state = w;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct world *w = *state;
-
-    engine_destroy(&w->engine);
-    assert_int_equal(w->opened, w->closed);
-    assert_null(w->clock.timers);
-    free(w);
-    return 0;
-}
-
-/* Sends a request; its answer is to be looked at and finished. */
-static void ask(struct world *w, struct fake_request *r, const char *method, const char *query,
-                const char *body)
-{
-    fake_request_init(r, method, query, body);
-    engine_request(w->engine, &r->request);
-}
-
-static void expect_status(struct world *w, const char *method, const char *query, const char *body,
-                          int status, const char *text)
-{
-    struct fake_request r;
-
-    ask(w, &r, method, query, body);
-    assert_int_equal(r.answered, 1);
-    assert_int_equal(r.status, status);
-    assert_string_equal(fake_body(&r), text);
-    fake_request_finish(&r);
-}
-
-#define ERROR(code, message) "{\"code\":" #code ",\"message\":\"" message "\"}"
-
-/* Opens by polling; w->query is then the query of its requests. */
-static void open_polling(struct world *w)
-{
-    struct fake_request r;
-
-    ask(w, &r, "GET", "EIO=4&transport=polling", NULL);
-    assert_int_equal(r.status, 200);
-    assert_memory_equal(fake_body(&r), "0{\"sid\":\"", 9);
-    snprintf(w->query, sizeof w->query, "EIO=4&transport=polling&sid=%.*s", SID_SIZE, fake_body(&r) + 9);
-    assert_string_equal(fake_body(&r) + 9 + SID_SIZE,
-                        "\",\"upgrades\":[\"websocket\"],\"pingInterval\":25000,\"pingTimeout\":20000,"
-                        "\"maxPayload\":1000}");
-    fake_request_finish(&r);
-}
-
-static struct fake_stream *open_stream(struct world *w, const char *query)
-{
-    struct fake_stream *s = fake_stream_make();
-    struct fake_request r;
-
-    fake_request_init(&r, "GET", query, NULL);
-    fake_request_header(&r, "Upgrade", "websocket");
-    fake_request_header(&r, "Connection", "keep-alive, Upgrade");
-    fake_request_header(&r, "Sec-WebSocket-Version", "13");
-    fake_request_header(&r, "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
-    engine_request(w->engine, &r.request);
-    assert_int_equal(r.status, 101);
-    assert_string_equal(r.headers.data, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\n");
-    r.on_stream(r.context, &s->stream);
-    fake_request_finish(&r);
-    return s;
-}
-
-static struct fake_stream *open_websocket(struct world *w)
-{
-    struct fake_stream *s = open_stream(w, "EIO=4&transport=websocket");
-    const char *text = fake_heard(s);
-
-    assert_memory_equal(text, "0{\"sid\":\"", 9);
-    assert_string_equal(
-        text + 9 + SID_SIZE,
-        "\",\"upgrades\":[],\"pingInterval\":25000,\"pingTimeout\":20000,\"maxPayload\":1000}\n");
-    return s;
-}
-
-static struct fake_stream *open_upgrade(struct world *w)
-{
-    char query[160];
-
-    snprintf(query, sizeof query, "EIO=4&transport=websocket&%s", strstr(w->query, "sid="));
-    return open_stream(w, query);
-}
+#include "tests/unit/engine_world.h"
 
 static void test_refusals(void **state)
 {
@@ -179,16 +34,6 @@ static void test_refused_above(void **state)
     assert_string_equal(fake_body(&r), ERROR(4, "Forbidden"));
     fake_request_finish(&r);
     w->opened = 0;
-}
-
-static void test_sessions_max(void **state)
-{
-    struct world *w = *state;
-
-    for (int i = 0; i < 3; i++)
-        open_polling(w);
-    expect_status(w, "GET", "EIO=4&transport=polling", NULL, 503, ERROR(4, "Too many sessions"));
-    assert_int_equal(engine_stats(w->engine)->refused[REFUSED_SESSIONS], 1);
 }
 
 static void test_polling(void **state)
@@ -283,32 +128,6 @@ static void test_polling_closes(void **state)
     expect_status(w, "GET", w->query, NULL, 400, ERROR(1, "Session ID unknown"));
 }
 
-static void test_payload_max(void **state)
-{
-    struct world *w = *state;
-    struct fake_stream *s;
-    char text[1003];
-
-    memset(text, 'x', sizeof text);
-    text[0] = '4';
-    text[1001] = '\0';
-    open_polling(w);
-    expect_status(w, "POST", w->query, text, 413, "");
-    text[1000] = '\0';
-    expect_status(w, "POST", w->query, text, 200, "ok");
-    assert_int_equal(w->closed, 0);
-
-    s = open_websocket(w);
-    fake_say(s, WEBSOCKET_TEXT, text, 1000);
-    fake_heard(s);
-    text[1000] = 'x';
-    fake_say(s, WEBSOCKET_TEXT, text, 1001);
-    assert_string_equal(fake_heard(s), "<close 1009>\n");
-    assert_true(s->closed);
-    assert_int_equal(w->end, SESSION_TOO_BIG);
-    fake_stream_free(s);
-}
-
 static void test_websocket(void **state)
 {
     struct world *w = *state;
@@ -394,114 +213,6 @@ static void test_heartbeat(void **state)
     assert_int_equal(w->end, SESSION_PING_TIMEOUT);
 }
 
-static void test_upgrade(void **state)
-{
-    struct world *w = *state;
-    struct fake_request poll;
-    struct fake_stream *s, *late;
-
-    open_polling(w);
-    ask(w, &poll, "GET", w->query, NULL);
-    s = open_upgrade(w);
-    assert_int_equal(poll.answered, 0);
-    fake_say_text(s, "2probe");
-    assert_string_equal(fake_heard(s), "3probe\n");
-    assert_string_equal(fake_body(&poll), "6");
-    fake_request_finish(&poll);
-
-    /* Until the upgrade every poll gets NOOP, posts are taken, and output waits. */
-    expect_status(w, "POST", w->query, "4waits", 200, "ok");
-    expect_status(w, "GET", w->query, NULL, 200, "6");
-    expect_status(w, "GET", w->query, NULL, 200, "6");
-    assert_string_equal(fake_heard(s), "");
-    fake_say_text(s, "5");
-    assert_string_equal(fake_heard(s), "4waits\n");
-    fake_say_text(s, "4hello");
-    assert_string_equal(fake_heard(s), "4hello\n");
-
-    expect_status(w, "GET", w->query, NULL, 400, ERROR(3, "Bad request"));
-    expect_status(w, "POST", w->query, "4x", 400, ERROR(3, "Bad request"));
-    late = open_upgrade(w);
-    assert_true(late->closed);
-    assert_int_equal(w->closed, 0);
-    fake_advance(&w->clock, 11000); /* no upgrade timeout is left */
-    assert_int_equal(w->closed, 0);
-    fake_stream_free(late);
-    s->stream.on_closed(&s->stream);
-    fake_stream_free(s);
-}
-
-/* However the stream fails, polling goes on and nothing is lost. */
-static void test_failed_upgrade(void **state)
-{
-    struct world *w = *state;
-
-    open_polling(w);
-    for (int how = 0; how < 5; how++) {
-        struct fake_stream *s = open_upgrade(w);
-
-        if (how != 4) {
-            fake_say_text(s, "2probe");
-            expect_status(w, "POST", w->query, "4kept", 200, "ok");
-        } else {
-            expect_status(w, "POST", w->query, "4kept", 200, "ok");
-        }
-        if (how == 0)
-            s->stream.on_closed(&s->stream);
-        else if (how == 1)
-            fake_advance(&w->clock, 10000);
-        else if (how == 2)
-            fake_say_text(s, "4not now");
-        else if (how == 3)
-            fake_say(s, WEBSOCKET_TEXT, "\xff", 1);
-        else
-            fake_say(s, WEBSOCKET_CLOSE, "", 0);
-        assert_true(how == 0 || s->closed);
-        expect_status(w, "GET", w->query, NULL, 200, "4kept");
-        fake_stream_free(s);
-    }
-    assert_int_equal(w->closed, 0);
-}
-
-static void test_slow_readers(void **state)
-{
-    struct world *w = *state;
-    struct fake_stream *s = open_websocket(w);
-    char text[901];
-
-    s->stream.unsent_bytes = 5000;
-    fake_say_text(s, "4a");
-    fake_advance(&w->clock, 0);
-    assert_int_equal(w->closed, 0);
-    s->stream.unsent_bytes = 5001;
-    fake_say_text(s, "4b");
-    assert_int_equal(w->closed, 0); /* not under the hands of the sender */
-    fake_advance(&w->clock, 0);
-    assert_int_equal(w->end, SESSION_SLOW_READER);
-    assert_true(s->aborted);
-    assert_int_equal(engine_stats(w->engine)->ended[SESSION_SLOW_READER], 1);
-    fake_stream_free(s);
-
-    open_polling(w);
-    s = open_upgrade(w);
-    s->stream.unsent_bytes = 5001;
-    fake_say_text(s, "2probe");
-    fake_advance(&w->clock, 0);
-    assert_int_equal(w->closed, 2);
-    assert_int_equal(w->end, SESSION_SLOW_READER);
-    fake_stream_free(s);
-
-    memset(text, 'x', sizeof text);
-    text[0] = '4';
-    text[900] = '\0';
-    open_polling(w);
-    for (int i = 0; i < 6; i++)
-        expect_status(w, "POST", w->query, text, 200, "ok");
-    fake_advance(&w->clock, 0);
-    assert_int_equal(w->closed, 3);
-    assert_int_equal(w->end, SESSION_SLOW_READER);
-}
-
 static void test_cors(void **state)
 {
     struct world *w = *state;
@@ -559,91 +270,6 @@ static void test_shutdown(void **state)
     fake_stream_free(late);
 }
 
-static struct engine *limited_engine(struct world *w, int64_t strangers_max, int64_t packets_per_s)
-{
-    return engine_create(&w->clock.port,
-                         &(struct engine_options){.ping_interval_ms = 25000,
-                                                  .ping_timeout_ms = 20000,
-                                                  .upgrade_timeout_ms = 10000,
-                                                  .payload_max = 1000,
-                                                  .unsent_max = 50000,
-                                                  .strangers_max = strangers_max,
-                                                  .packets_per_s = packets_per_s},
-                         &(struct engine_handlers){w, on_open, on_message, on_close});
-}
-
-static int open_status(struct engine *engine)
-{
-    struct fake_request r;
-    int status;
-
-    fake_request_init(&r, "GET", "EIO=4&transport=polling", NULL);
-    engine_request(engine, &r.request);
-    status = r.status;
-    fake_request_finish(&r);
-    return status;
-}
-
-/* Sessions that nobody has named count; those that ended or are known don't. */
-static void test_strangers(void **state)
-{
-    struct world *w = *state;
-    struct engine *engine = limited_engine(w, 2, 0);
-    struct session *first;
-
-    assert_int_equal(open_status(engine), 200);
-    first = w->session;
-    assert_int_equal(open_status(engine), 200);
-    assert_int_equal(open_status(engine), 429);
-    assert_int_equal(engine_stats(engine)->refused[REFUSED_STRANGERS], 1);
-    session_is_known(first, true);
-    session_is_known(first, true);
-    assert_int_equal(open_status(engine), 200);
-    assert_int_equal(open_status(engine), 429);
-    session_is_known(first, false);
-    session_close(w->session, SESSION_CLOSED);
-    assert_int_equal(open_status(engine), 429);
-    session_close(first, SESSION_CLOSED);
-    assert_int_equal(open_status(engine), 200);
-    engine_destroy(&engine);
-}
-
-/* Five seconds' worth of packets at once, whatever they are; one more ends the session. */
-static void test_flood(void **state)
-{
-    struct world *w = *state;
-    struct engine *engine = limited_engine(w, 0, 10), *standard = w->engine;
-    struct fake_stream *s;
-
-    w->engine = engine;
-    s = open_stream(w, "EIO=4&transport=websocket");
-    for (int i = 0; i < 50; i++)
-        fake_say_text(s, i % 2 == 0 ? "6" : "4x");
-    assert_int_equal(w->closed, 0);
-    fake_advance(&w->clock, 1000);
-    for (int i = 0; i < 10; i++)
-        fake_say(s, WEBSOCKET_PING, "", 0);
-    assert_int_equal(w->closed, 0);
-    fake_heard(s);
-    fake_say_text(s, "3");
-    assert_string_equal(fake_heard(s), "<close 1008>\n");
-    assert_int_equal(w->end, SESSION_FLOOD);
-    fake_stream_free(s);
-
-    open_polling(w); /* a stream that is probed for ever is one, too */
-    s = open_upgrade(w);
-    for (int i = 0; i < 50; i++)
-        fake_say_text(s, "2probe");
-    assert_int_equal(w->closed, 1);
-    fake_heard(s);
-    fake_say_text(s, "2probe");
-    assert_string_equal(fake_heard(s), "<close 1008>\n");
-    assert_int_equal(w->closed, 2);
-    fake_stream_free(s);
-    engine_destroy(&engine);
-    w->engine = standard;
-}
-
 /* Binary as `b` and base64 in text frames: always understood, and spoken to who asks for it. */
 static void test_base64_frames(void **state)
 {
@@ -680,20 +306,14 @@ static void test_base64_frames(void **state)
     fake_stream_free(s);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_refusals),       TEST(test_refused_above),
-                                       TEST(test_sessions_max),   TEST(test_polling),
-                                       TEST(test_poll_gone),      TEST(test_overlapping_polls),
-                                       TEST(test_polling_closes), TEST(test_payload_max),
-                                       TEST(test_websocket),      TEST(test_closed_while_reading),
-                                       TEST(test_heartbeat),      TEST(test_upgrade),
-                                       TEST(test_failed_upgrade), TEST(test_slow_readers),
-                                       TEST(test_cors),           TEST(test_shutdown),
-                                       TEST(test_base64_frames),  TEST(test_strangers),
-                                       TEST(test_flood)};
+    const struct CMUnitTest tests[] = {TEST(test_refusals),  TEST(test_refused_above),
+                                       TEST(test_polling),   TEST(test_overlapping_polls),
+                                       TEST(test_poll_gone), TEST(test_polling_closes),
+                                       TEST(test_websocket), TEST(test_closed_while_reading),
+                                       TEST(test_heartbeat), TEST(test_cors),
+                                       TEST(test_shutdown),  TEST(test_base64_frames)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
