@@ -90,6 +90,17 @@ void item_list_put_back(struct item_list *list, struct item *item)
         list->last = item;
 }
 
+void item_list_put_before(struct item_list *list, struct item_list *others)
+{
+    if (others->first == NULL)
+        return;
+    others->last->node.next = list->first == NULL ? NULL : &list->first->node;
+    if (list->first == NULL)
+        list->last = others->last;
+    list->first = others->first;
+    *others = (struct item_list){0};
+}
+
 struct item *item_list_pop(struct item_list *list)
 {
     struct item *item = list->first;

@@ -65,8 +65,9 @@ struct item_list {
 
 struct item *item_of(struct queue_node *node); /* the item whose first member the node is */
 void item_list_put(struct item_list *list, struct item *item);
-void item_list_put_back(struct item_list *list, struct item *item); /* before all others */
-struct item *item_list_pop(struct item_list *list);                 /* must not be empty */
+void item_list_put_back(struct item_list *list, struct item *item);          /* before all others */
+void item_list_put_before(struct item_list *list, struct item_list *others); /* before all, in their order */
+struct item *item_list_pop(struct item_list *list);                          /* must not be empty */
 
 /* Moves the items of the first one's room to the front, both parts in order; returns how many they are. */
 size_t item_gather_room(struct item **items, size_t count);

@@ -38,21 +38,37 @@ void kinds_finish(struct kinds *kinds)
 void kinds_clear(struct kinds *kinds)
 {
     memset(kinds->hashes, 0, kinds->size * sizeof kinds->hashes[0]);
+    kinds->count = 0;
 }
 
-bool kinds_add(struct kinds *kinds, const struct item *item)
+static uint64_t kind_hash(const struct item *item)
 {
     const char *id = item->draft.client_message_id;
     uint64_t hash =
         bytes_hash(id, strlen(id)) ^ bytes_hash(item->user, strlen(item->user)) * 31 ^ uuid_hash(&item->room);
-    if (hash == 0)
-        hash = 1;
+    return hash == 0 ? 1 : hash;
+}
+
+/* Where the hash is, or would be. */
+static uint64_t *kind_slot(const struct kinds *kinds, uint64_t hash)
+{
     size_t at = hash & (kinds->size - 1);
-    while (kinds->hashes[at] != 0) {
-        if (kinds->hashes[at] == hash)
-            return false;
+    while (kinds->hashes[at] != 0 && kinds->hashes[at] != hash)
         at = (at + 1) & (kinds->size - 1);
-    }
-    kinds->hashes[at] = hash;
+    return &kinds->hashes[at];
+}
+
+bool kinds_add(struct kinds *kinds, const struct item *item)
+{
+    uint64_t hash = kind_hash(item), *slot = kind_slot(kinds, hash);
+    if (*slot != 0 || kinds->count >= kinds->size / 2)
+        return false;
+    *slot = hash;
+    kinds->count++;
     return true;
+}
+
+bool kinds_has(const struct kinds *kinds, const struct item *item)
+{
+    return *kind_slot(kinds, kind_hash(item)) != 0;
 }

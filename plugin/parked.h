@@ -1,5 +1,5 @@
-/* The writer's two small memories: rooms that are busy, with the messages that wait for them, and the kinds
- * of message (room, sender, clientMessageId) that the open batch has.
+/* The writer's small memories: rooms that are busy, with the messages that wait for them, and kinds of
+ * message (room, sender, clientMessageId): those of the open batch, and those whose fate is unknown.
  *
  * Flow:   writer.
  * Thread: the writer's.
@@ -28,15 +28,16 @@ struct parked_room *parked_make(struct parked *parked, const struct uuid *room);
 
 struct kinds {
     uint64_t *hashes;
-    size_t size;
+    size_t size, count;
 };
 
 void kinds_init(struct kinds *kinds, size_t items_max);
 void kinds_finish(struct kinds *kinds);
 void kinds_clear(struct kinds *kinds);
 
-/* Notes the (prepared) item's kind; false when there was one like it. Two different ones that hash alike
- * count as the same, which only parts them. */
+/* Notes the (prepared) item's kind; false when there was one like it, or there are items_max already. Two
+ * different ones that hash alike count as the same, which costs them no more than time. */
 bool kinds_add(struct kinds *kinds, const struct item *item);
+bool kinds_has(const struct kinds *kinds, const struct item *item);
 
 #endif

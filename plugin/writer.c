@@ -23,6 +23,7 @@
 
 void writer_item_done(struct writer *w, struct item *item)
 {
+    w->doubtful -= item->uncertain;
     queue_release(w->items, 1, item->node.bytes);
     item_destroy(&item);
 }
@@ -87,12 +88,36 @@ void writer_reject(struct writer *w, struct item *item, const struct error *why)
     writer_item_done(w, item);
 }
 
+void writer_doubt(struct writer *w, struct item *item)
+{
+    if (item->uncertain)
+        return;
+    if (w->doubtful++ == 0)
+        kinds_clear(&w->doubts);
+    item->uncertain = true;
+    kinds_add(&w->doubts, item);
+}
+
+bool writer_in_doubt(struct writer *w, struct item *item)
+{
+    struct error ignored;
+    if (!item->uncertain && w->doubtful > 0 && writer_prepare(w, item, &ignored) == 0 &&
+        kinds_has(&w->doubts, item))
+        writer_doubt(w, item);
+    return item->uncertain;
+}
+
+/* One that was refused on its way here while its first try may yet be stored: that one's answer is for both.
+ * A parlord is told, for it waits for each and knows which was the first. */
 static void reject_refused(struct writer *w, struct item *item)
 {
     struct error why;
     error_set(&why, item->code, item->word, "%s", item->text);
     atomic_fetch_sub(&w->refusals, 1);
-    writer_reject(w, item, &why);
+    if (item->kind == ITEM_SEND && item->link == LINK_NONE && writer_in_doubt(w, item))
+        writer_item_done(w, item);
+    else
+        writer_reject(w, item, &why);
 }
 
 void writer_reject_unavailable(struct writer *w, struct item *item)
@@ -125,8 +150,15 @@ void writer_intake(struct writer *w)
 static void reject_aged(struct writer *w)
 {
     int64_t now_ns = clock_mono_ns();
-    while (w->waiting.first != NULL && now_ns - w->waiting.first->arrived_ns > QUEUED_TROUBLE_NS)
-        writer_reject_unavailable(w, item_list_pop(&w->waiting));
+    struct item_list kept = {0};
+    while (w->waiting.first != NULL && now_ns - w->waiting.first->arrived_ns > QUEUED_TROUBLE_NS) {
+        struct item *item = item_list_pop(&w->waiting);
+        if (writer_in_doubt(w, item))
+            item_list_put(&kept, item);
+        else
+            writer_reject_unavailable(w, item);
+    }
+    item_list_put_before(&w->waiting, &kept);
 }
 
 /* State of the database, as far as the writer knows. */

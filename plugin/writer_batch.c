@@ -10,7 +10,8 @@
  * - A commit gets three quarters of database_timeout_ms. When it passes without an answer, the batch's fate
  *   is unknown: its messages are marked uncertain and the same batch is tried again until the database tells
  *   (its ids are in it or not). Nobody is told anything until then: `rejected` might be a lie, and a message
- *   that was committed must still be fanned out, in its order.
+ *   that was committed must still be fanned out, in its order. What its sender, or the library under it,
+ * sends again meanwhile is as uncertain: one answer is believed of both.
  * - What waits behind such a batch, or while the database is away, has certainly not been stored. Before each
  *   new try of anything, receipts and presence too, everything that waits longer than QUEUED_TROUBLE_NS is
  *   rejected as `unavailable`. The longest wait is then QUEUED_TROUBLE_NS and one commit timeout.
@@ -50,10 +51,10 @@ static void park(struct writer *w, struct item **items, size_t count)
     for (size_t i = count; i-- > 0;) {
         if (parked != NULL)
             item_list_put_back(&parked->items, items[i]);
-        else if (!items[i]->uncertain)
-            reject_busy(w, items[i]);
-        else
+        else if (writer_in_doubt(w, items[i]))
             item_list_put_back(&w->waiting, items[i]);
+        else
+            reject_busy(w, items[i]);
     }
     if (parked != NULL)
         parked->retry_ns = clock_mono_ns() + RETRY_PARKED_NS;
@@ -67,7 +68,7 @@ static void reject_parked(struct writer *w)
         struct item_list kept = {0};
         while (parked->items.first != NULL) {
             struct item *item = item_list_pop(&parked->items);
-            if (item->uncertain || now_ns - item->arrived_ns <= max_ns)
+            if (now_ns - item->arrived_ns <= max_ns || writer_in_doubt(w, item))
                 item_list_put(&kept, item);
             else
                 reject_busy(w, item);
@@ -134,7 +135,7 @@ static size_t reject_held(struct writer *w, struct item **items, size_t count)
     size_t kept = 0;
     int64_t now_ns = clock_mono_ns();
     for (size_t i = 0; i < count; i++) {
-        if (items[i]->uncertain || now_ns - items[i]->arrived_ns <= HELD_TROUBLE_NS)
+        if (now_ns - items[i]->arrived_ns <= HELD_TROUBLE_NS || writer_in_doubt(w, items[i]))
             items[kept++] = items[i];
         else
             writer_reject_unavailable(w, items[i]);
@@ -173,7 +174,7 @@ static size_t hold(struct writer *w, struct item **items, size_t count, const st
 {
     if (e->code == ERROR_UNCERTAIN)
         for (size_t i = 0; i < count; i++)
-            items[i]->uncertain = true;
+            writer_doubt(w, items[i]);
     count = reject_held(w, items, count);
     reject_parked(w);
     writer_in_trouble(w, e);
@@ -332,6 +333,7 @@ void writer_init_batches(struct writer *w)
 {
     w->batch_max = (size_t)w->config->batch_max;
     kinds_init(&w->kinds, w->batch_max);
+    kinds_init(&w->doubts, w->batch_max);
     for (struct flight *flight = w->flights; flight < w->flights + FLIGHTS; flight++) {
         flight->items = mem_zalloc(w->batch_max, sizeof flight->items[0]);
         flight->rows = mem_zalloc(w->batch_max, sizeof flight->rows[0]);
@@ -341,6 +343,7 @@ void writer_init_batches(struct writer *w)
 void writer_finish_batches(struct writer *w)
 {
     kinds_finish(&w->kinds);
+    kinds_finish(&w->doubts);
     for (struct flight *flight = w->flights; flight < w->flights + FLIGHTS; flight++) {
         free(flight->items);
         free(flight->rows);

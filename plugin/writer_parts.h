@@ -49,6 +49,8 @@ struct writer {
     struct attendance *attendance;
     struct flight flights[FLIGHTS], *committing; /* NULL: none commits */
     struct kinds kinds;                          /* of the batch that is being made */
+    struct kinds doubts;                         /* of the uncertain ones */
+    size_t doubtful;                             /* uncertain items that there are */
     size_t batch_max;
     struct queue_node *answers, **answers_end;
     int64_t committed_ns; /* the last batch */
@@ -65,6 +67,10 @@ void writer_reject(struct writer *w, struct item *item, const struct error *why)
 void writer_reject_unavailable(struct writer *w, struct item *item);              /* likewise */
 /* Parses the item's payload, once. 0, or -1 with e. */
 int writer_prepare(struct writer *w, struct item *item, struct error *e);
+void writer_doubt(struct writer *w, struct item *item); /* marks it as uncertain */
+/* May this message have been stored, by an earlier try of the item or of one like it? Then it is uncertain
+ * from here on: nobody is told that it was rejected. */
+bool writer_in_doubt(struct writer *w, struct item *item);
 void writer_intake(struct writer *w); /* takes over what has arrived; refused items are answered at once */
 void writer_database_is_up(struct writer *w);
 void writer_database_is_down(struct writer *w, const struct error *e);

@@ -280,6 +280,30 @@ static void uncertain_is_never_called_rejected(void **state)
     result_destroy(&result);
 }
 
+/* Its sender, or the library under it, asks again meanwhile: "rejected" would be believed of the first, too.
+ */
+static void a_resend_of_an_uncertain_one_is_never_called_rejected(void **state)
+{
+    (void)state;
+    db_set(true, ANSWER_UNCERTAIN);
+    submit(1, "a", "x");
+    wait_for_calls(1);
+    submit(1, "a", "x");
+    submit(1, "behind", "x");
+    db_set(false, ANSWER_UNCERTAIN);
+    expect(RESULT_REJECTED, 0, "unavailable", "\"behind\"");
+    struct item *refused = make(1, "a", "x");
+    refused->code = ERROR_LIMIT, refused->word = "rate_limited", refused->text = "a reason";
+    writer_refuse(writer, refused);
+    submit(1, "later", "x");
+    expect(RESULT_REJECTED, 0, "unavailable", "\"later\"");
+    db_set(false, ANSWER_OK);
+    expect(RESULT_STORED, 1, "", "\"a\",\"status\":\"stored\"");
+    expect(RESULT_REPLAYED, 1, "", "\"a\",\"status\":\"stored\"");
+    submit(1, "new", "x");
+    expect(RESULT_STORED, 2, "", "\"new\"");
+}
+
 /* "a" commits, behind it "b" is begun. */
 static void begin_behind_a_commit(void)
 {
@@ -612,6 +636,7 @@ int main(void)
         TEST(a_room_unlocked_in_time_loses_nothing),
         TEST(away_is_told_in_time),
         TEST(uncertain_is_never_called_rejected),
+        TEST(a_resend_of_an_uncertain_one_is_never_called_rejected),
         TEST(the_next_batch_is_begun_while_one_commits),
         TEST(a_commit_that_fails_takes_nothing_with_it),
         TEST(behind_a_commit_of_unknown_fate_is_told_in_time),

@@ -101,7 +101,7 @@ function onlyWhatWasSent({ history, rows }) {
         if (!m) broken.push(`nobody sent seq ${row.seq}: ${row.client_message_id}`);
         else if (m.user !== row.sender_id || m.room !== row.room_id) broken.push(`stored as another's: ${m.key}`);
         else if (m.attempts.every((a) => a.outcome === 'rejected'))
-            broken.push(`rejected (${m.attempts.map((a) => a.code)}) and stored as seq ${row.seq}: ${m.key}`);
+            broken.push(`rejected (${m.attempts.map((a) => `${a.door} ${a.code}`)}) and stored as seq ${row.seq}: ${m.key}`);
     }
     return broken;
 }
