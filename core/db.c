@@ -246,17 +246,32 @@ bool db_lacks_right(const struct error *e)
     return size >= sizeof(end) - 1 && strcmp(e->text + size - (sizeof(end) - 1), end) == 0;
 }
 
+/* Begins the SQLSTATE with one of these? */
+static bool is_one_of(const char *state, const char *const *states)
+{
+    for (; state != NULL && *states != NULL; states++) {
+        if (strncmp(state, *states, strlen(*states)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int db_error(PGconn *conn, const PGresult *result, struct error *e)
 {
-    static const char *const busy[] = {"55P03", "40001", "40P01", "57014"};
+    static const char *const busy[] = {"55P03", "40001", "40P01", "57014", NULL};
+    /* Read only, as after a failover; no memory or space; its files can't be read or written. */
+    static const char *const unable[] = {"25006", "53", "58", NULL};
     const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     const char *primary = result != NULL ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
     char message[200];
     trim_message(primary != NULL ? primary : PQerrorMessage(conn), message, sizeof(message));
-    for (size_t i = 0; state != NULL && i < sizeof(busy) / sizeof(busy[0]); i++) {
-        if (strcmp(state, busy[i]) == 0) {
-            return error_set(e, ERROR_UNAVAILABLE, "busy", "the database is busy: %s (%s)", message, state);
-        }
+    if (is_one_of(state, busy)) {
+        return error_set(e, ERROR_UNAVAILABLE, "busy", "the database is busy: %s (%s)", message, state);
+    }
+    if (is_one_of(state, unable)) {
+        return error_set(e, ERROR_UNAVAILABLE, "database_unavailable",
+                         "the database can't do this now: %s (%s)", message, state);
     }
     if (PQstatus(conn) == CONNECTION_BAD || state == NULL || strncmp(state, "57P", 3) == 0) {
         return error_set(e, ERROR_UNAVAILABLE, "database_unavailable",

@@ -44,8 +44,9 @@ PGresult *db_exec(PGconn *conn, const char *sql, int count, const char *const *v
 /* True when e, as db_exec or db_error left it, says that the role may not (insufficient_privilege). */
 bool db_lacks_right(const struct error *e);
 
-/* Fills e from a failed result or connection; classes: 55P03, 40001, 40P01, 57014 -> UNAVAILABLE `busy`;
- * connection lost -> UNAVAILABLE `database_unavailable`; else INTERNAL. Returns -1. */
+/* Fills e from a failed result or connection; SQLSTATEs: 55P03, 40001, 40P01, 57014 -> UNAVAILABLE `busy`;
+ * 25006 (read only), 53... (no resources), 58... (its system), or the connection lost -> UNAVAILABLE
+ * `database_unavailable`; else INTERNAL. Returns -1. */
 int db_error(PGconn *conn, const PGresult *result, struct error *e);
 
 #endif

@@ -150,6 +150,39 @@ test('a locked room costs only its own messages', { timeout: 60_000 }, async () 
     }
 });
 
+// As after a failover, or on a full disk: it answers, but can't write now. That is not the request's fault.
+test('a database that may only be read is unavailable on every door', { timeout: 60_000 }, async () => {
+    const stack = await Stack.start();
+    try {
+        const alice = stack.user('alice');
+        const room = await stack.room([alice, stack.user('bob')]);
+        const doors = [await alice.door('rest'), await alice.door('socket'), await alice.door('mqtt')];
+        const readOnly = async (on) => {
+            const client = await stack.postgres.connect();
+            await client.query(`ALTER SYSTEM SET default_transaction_read_only = ${on}`);
+            await client.query('SELECT pg_reload_conf()');
+            await client.end();
+        };
+        const name = async () => alice.rest('POST', '/chat/rooms', { type: 'group', participantIds: ['bob'], name: 'x' });
+        await readOnly('on');
+        const made = await until('nothing is made', async () => {
+            const answer = await name();
+            return answer.status !== 201 && answer;
+        });
+        assert.deepEqual([made.status, made.body.code], [503, 'database_unavailable']);
+        for (const door of doors) {
+            const answer = await door.send(room, { content: 'not now' }, 5000);
+            assert.deepEqual([answer.status, answer.code], ['rejected', 'unavailable']);
+        }
+        await readOnly('off');
+        for (const door of doors) await sendUntilStored(door, room);
+        assert.equal((await until('made again', async () => (await name()).status === 201 && { status: 201 })).status, 201);
+        assert.equal((await stack.stored(room)).length, 3);
+    } finally {
+        await stack.stop();
+    }
+});
+
 test('SIGTERM of the broker flushes what it accepted', { timeout: 60_000 }, async () => {
     const stack = await Stack.start({ parts: ['broker', 'parlord'] });
     try {
