@@ -19,6 +19,15 @@ function postgresIds() {
     return line.split(':').slice(2, 4).map(Number);
 }
 
+// One that has ended since it was listed is as good as told.
+function signal(pid, name) {
+    try {
+        process.kill(pid, name);
+    } catch (error) {
+        if (error.code !== 'ESRCH') throw error;
+    }
+}
+
 export class Postgres {
     static async start(folder, settings = {}) {
         const p = new Postgres();
@@ -83,18 +92,18 @@ export class Postgres {
     // Stops every process where it stands: connections stay open and nothing answers.
     hang() {
         this.stopped = this.pids();
-        for (const pid of this.stopped) process.kill(pid, 'SIGSTOP');
+        for (const pid of this.stopped) signal(pid, 'SIGSTOP');
     }
 
     resume() {
-        for (const pid of this.stopped ?? []) process.kill(pid, 'SIGCONT');
+        for (const pid of this.stopped ?? []) signal(pid, 'SIGCONT');
         this.stopped = undefined;
     }
 
     // kill -9 of the server's parent; its children end by themselves, those that hang only by the same.
     async kill() {
         const children = this.pids().slice(1);
-        if (this.stopped) for (const pid of children) process.kill(pid, 'SIGKILL');
+        if (this.stopped) for (const pid of children) signal(pid, 'SIGKILL');
         this.stopped = undefined;
         this.server.signal('SIGKILL');
         await this.server.ended;
