@@ -72,6 +72,11 @@ struct item *item_of(struct queue_node *node)
     return (struct item *)(void *)node;
 }
 
+struct item *item_next(const struct item *item)
+{
+    return item->node.next == NULL ? NULL : item_of(item->node.next);
+}
+
 void item_list_put(struct item_list *list, struct item *item)
 {
     item->node.next = NULL;
@@ -104,7 +109,7 @@ void item_list_put_before(struct item_list *list, struct item_list *others)
 struct item *item_list_pop(struct item_list *list)
 {
     struct item *item = list->first;
-    list->first = item->node.next == NULL ? NULL : item_of(item->node.next);
+    list->first = item_next(item);
     if (list->first == NULL)
         list->last = NULL;
     return item;

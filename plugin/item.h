@@ -63,7 +63,8 @@ struct item_list {
     struct item *first, *last;
 };
 
-struct item *item_of(struct queue_node *node); /* the item whose first member the node is */
+struct item *item_of(struct queue_node *node);   /* the item whose first member the node is */
+struct item *item_next(const struct item *item); /* in its list; NULL: the last */
 void item_list_put(struct item_list *list, struct item *item);
 void item_list_put_back(struct item_list *list, struct item *item);          /* before all others */
 void item_list_put_before(struct item_list *list, struct item_list *others); /* before all, in their order */

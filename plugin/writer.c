@@ -98,11 +98,18 @@ void writer_doubt(struct writer *w, struct item *item)
     kinds_add(&w->doubts, item);
 }
 
-bool writer_in_doubt(struct writer *w, struct item *item)
+/* Has it an id, so that it can be told whether another is like it? A payload that can't be read may have
+ * none. */
+static bool is_named(struct writer *w, struct item *item)
 {
     struct error ignored;
-    if (!item->uncertain && w->doubtful > 0 && writer_prepare(w, item, &ignored) == 0 &&
-        kinds_has(&w->doubts, item))
+    writer_prepare(w, item, &ignored);
+    return item->draft.client_message_id[0] != '\0';
+}
+
+bool writer_in_doubt(struct writer *w, struct item *item)
+{
+    if (!item->uncertain && w->doubtful > 0 && is_named(w, item) && kinds_has(&w->doubts, item))
         writer_doubt(w, item);
     return item->uncertain;
 }
@@ -120,9 +127,19 @@ static void reject_refused(struct writer *w, struct item *item)
         writer_reject(w, item, &why);
 }
 
+/* Was it sent again meanwhile, and will that one be tried? Its answer is for both then; a parlord is told. */
+static bool comes_again(struct writer *w, struct item *item)
+{
+    return item->link == LINK_NONE && w->again.count > 0 && is_named(w, item) && kinds_has(&w->again, item);
+}
+
 void writer_reject_unavailable(struct writer *w, struct item *item)
 {
     struct error why;
+    if (comes_again(w, item)) {
+        writer_item_done(w, item);
+        return;
+    }
     error_set(&why, ERROR_UNAVAILABLE, "unavailable",
               "the message was not stored: the database does not answer; send it again in a while");
     writer_reject(w, item, &why);
@@ -146,12 +163,31 @@ void writer_intake(struct writer *w)
     }
 }
 
-/* What waits for too long while the database is in trouble. */
-static void reject_aged(struct writer *w)
+static bool is_aged(const struct item *item, int64_t now_ns)
 {
+    return now_ns - item->arrived_ns > QUEUED_TROUBLE_NS;
+}
+
+int64_t writer_look_again(struct writer *w)
+{
+    writer_intake(w);
+    kinds_clear(&w->again);
     int64_t now_ns = clock_mono_ns();
+    struct item *item = w->waiting.first;
+    while (item != NULL && is_aged(item, now_ns))
+        item = item_next(item);
+    for (; item != NULL; item = item_next(item)) {
+        if (is_named(w, item))
+            kinds_add(&w->again, item);
+    }
+    return now_ns;
+}
+
+/* What has waited for too long while the database was in trouble. */
+static void reject_aged(struct writer *w, int64_t now_ns)
+{
     struct item_list kept = {0};
-    while (w->waiting.first != NULL && now_ns - w->waiting.first->arrived_ns > QUEUED_TROUBLE_NS) {
+    while (w->waiting.first != NULL && is_aged(w->waiting.first, now_ns)) {
         struct item *item = item_list_pop(&w->waiting);
         if (writer_in_doubt(w, item))
             item_list_put(&kept, item);
@@ -186,8 +222,7 @@ void writer_database_is_down(struct writer *w, const struct error *e)
 void writer_in_trouble(struct writer *w, const struct error *e)
 {
     writer_database_is_down(w, e);
-    writer_intake(w);
-    reject_aged(w);
+    reject_aged(w, writer_look_again(w));
     writer_push(w);
 }
 

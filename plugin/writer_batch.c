@@ -14,7 +14,8 @@
  * sends again meanwhile is as uncertain: one answer is believed of both.
  * - What waits behind such a batch, or while the database is away, has certainly not been stored. Before each
  *   new try of anything, receipts and presence too, everything that waits longer than QUEUED_TROUBLE_NS is
- *   rejected as `unavailable`. The longest wait is then QUEUED_TROUBLE_NS and one commit timeout.
+ *   rejected as `unavailable`; one that was sent again has the answer of the newest. The longest wait is then
+ *   QUEUED_TROUBLE_NS and one commit timeout.
  * - A room whose row is locked by somebody makes its batch `busy` after LOCK_TRIES_th of lock_timeout_ms. The
  *   batch is then done again room by room, and the room that is busy is parked: its messages wait apart, in
  *   order, and are tried again every RETRY_PARKED_NS until they are lock_timeout_ms old. All others go on.
@@ -175,6 +176,7 @@ static size_t hold(struct writer *w, struct item **items, size_t count, const st
     if (e->code == ERROR_UNCERTAIN)
         for (size_t i = 0; i < count; i++)
             writer_doubt(w, items[i]);
+    writer_look_again(w);
     count = reject_held(w, items, count);
     reject_parked(w);
     writer_in_trouble(w, e);
@@ -334,6 +336,7 @@ void writer_init_batches(struct writer *w)
     w->batch_max = (size_t)w->config->batch_max;
     kinds_init(&w->kinds, w->batch_max);
     kinds_init(&w->doubts, w->batch_max);
+    kinds_init(&w->again, w->batch_max);
     for (struct flight *flight = w->flights; flight < w->flights + FLIGHTS; flight++) {
         flight->items = mem_zalloc(w->batch_max, sizeof flight->items[0]);
         flight->rows = mem_zalloc(w->batch_max, sizeof flight->rows[0]);
@@ -344,6 +347,7 @@ void writer_finish_batches(struct writer *w)
 {
     kinds_finish(&w->kinds);
     kinds_finish(&w->doubts);
+    kinds_finish(&w->again);
     for (struct flight *flight = w->flights; flight < w->flights + FLIGHTS; flight++) {
         free(flight->items);
         free(flight->rows);

@@ -304,6 +304,28 @@ static void a_resend_of_an_uncertain_one_is_never_called_rejected(void **state)
     expect(RESULT_STORED, 2, "", "\"new\"");
 }
 
+/* One that came again has the answer of the newest: "rejected" of the first, and then "stored", would be two.
+ */
+static void who_comes_again_is_answered_once(void **state)
+{
+    (void)state;
+    db_set(false, ANSWER_AWAY);
+    struct item *before = make(1, "before", "x"), *first = make(1, "a", "x"), *again = make(1, "a", "x");
+    before->arrived_ns += PATIENCE_NS; /* waits for as long as it takes */
+    hand_over(before);
+    wait_for_calls(1);
+    first->arrived_ns -= PATIENCE_NS;
+    again->arrived_ns += PATIENCE_NS;
+    assert_true(writer_submit(writer, first));
+    hand_over(again);
+    wait_for_calls(4);
+    db_set(false, ANSWER_OK);
+    expect(RESULT_STORED, 1, "", "\"before\"");
+    expect(RESULT_STORED, 2, "", "\"a\"");
+    submit(1, "behind", "x");
+    expect(RESULT_STORED, 3, "", "\"behind\"");
+}
+
 /* "a" commits, behind it "b" is begun. */
 static void begin_behind_a_commit(void)
 {
@@ -637,6 +659,7 @@ int main(void)
         TEST(away_is_told_in_time),
         TEST(uncertain_is_never_called_rejected),
         TEST(a_resend_of_an_uncertain_one_is_never_called_rejected),
+        TEST(who_comes_again_is_answered_once),
         TEST(the_next_batch_is_begun_while_one_commits),
         TEST(a_commit_that_fails_takes_nothing_with_it),
         TEST(behind_a_commit_of_unknown_fate_is_told_in_time),
