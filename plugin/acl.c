@@ -130,7 +130,11 @@ int acl_check(struct plugin *p, const struct mosquitto_evt_acl_check *event)
         topic = plugin_topic(p, event->topic);
     }
     struct client *client = clients_find(p->clients, event->client);
-    if (client == NULL || client->person == NULL || !is_still(client, event->client))
+    if (client != NULL && (client->person == NULL || !is_still(client, event->client)))
+        client = NULL;
+    if (access == ACCESS_READ && inbox_asks(p, client, topic, event->payloadlen))
+        return BROKER_DENIED;
+    if (client == NULL)
         return check_foreign(p, event, access, topic);
     struct subject who = acl_subject(p, client);
     struct grounds grounds = plugin_grounds(p);

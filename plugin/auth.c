@@ -114,7 +114,7 @@ static void add_user(struct plugin *p, struct mosquitto *client, const char *id,
 {
     const struct client *before = clients_find(p->clients, client);
     char *other = before != NULL && before->person != NULL ? mem_strdup(before->person->user) : NULL;
-    inbox_connecting(p, client, id);
+    inbox_connecting(p, client, id, token->user);
     clients_add(p->clients, client, id, token, mosquitto_client_protocol(client) == mp_websockets);
     live_user_changed(p, token->user);
     if (other != NULL)

@@ -1,7 +1,10 @@
 /* The plugin interface does not tell which subscriptions a client holds, only the checks on the way there. So
  * they are counted: a granted SUBSCRIBE adds, an UNSUBSCRIBE takes away, and the end of a session takes all.
  * Where that end is not told (a session of MQTT 5 that expires) a listener is believed to be there for
- * longer, which costs a publish to nobody. */
+ * longer, which costs a publish to nobody.
+ *
+ * A session that the broker has kept on disk over its own start (`persistence true`) holds subscriptions from
+ * before it. They show when such a client is back, by the READ checks of an empty publish to its inbox. */
 #include "plugin/inbox.h"
 
 #include "core/message.h"
@@ -12,6 +15,8 @@
 #define FEW_INBOXES 16 /* so many are asked each; for more, the room's members are walked */
 
 static const char *const tails[] = {"inbox", "#", "+", "+/#", "inbox/#"};
+
+#define SHAPE_OLDER (1U << (2 * sizeof tails / sizeof tails[0])) /* from before the plugin's start */
 
 /* The bit of a filter that covers its owner's inbox, else 0. */
 static unsigned shape_of(const struct topic *filter)
@@ -46,11 +51,32 @@ static bool may_live_on(const struct mosquitto *handle)
     return mosquitto_client_protocol_version(handle) == 5 || !mosquitto_client_clean_session(handle);
 }
 
-void inbox_connecting(struct plugin *p, const struct mosquitto *handle, const char *client_id)
+/* The broker publishes it in its next turn, when the client has its session. */
+static void ask(struct plugin *p, const char *user)
+{
+    char topic[TOPIC_TEXT_MAX];
+    topic_format_user(topic, p->config->prefix, user, TOPIC_USER_INBOX, NULL);
+    plugin_publish(p, topic, "", 0, 0);
+}
+
+void inbox_connecting(struct plugin *p, const struct mosquitto *handle, const char *client_id,
+                      const char *user)
 {
     const struct client *before = clients_holder(p->clients, client_id);
     if (mosquitto_client_clean_session(handle) || (before != NULL && !may_live_on(before->handle)))
         inboxes_forget(p->inboxes, client_id);
+    else if (!clients_knows(p->clients, client_id))
+        ask(p, user);
+}
+
+bool inbox_asks(struct plugin *p, const struct client *client, const struct topic *topic, size_t size)
+{
+    if (topic->kind != TOPIC_USER_INBOX || size > 0)
+        return false;
+    if (client != NULL && topic_part_is(&topic->owner, client->person->user) &&
+        !inboxes_holds(p->inboxes, client->id, topic->owner.text, topic->owner.size))
+        inboxes_add(p->inboxes, client->id, topic->owner.text, topic->owner.size, SHAPE_OLDER);
+    return true;
 }
 
 void inbox_disconnecting(struct plugin *p, const struct mosquitto *handle)

@@ -11,8 +11,14 @@
 void inbox_subscribed(struct plugin *p, const struct client *client, const struct topic *filter);
 void inbox_unsubscribed(struct plugin *p, const struct client *client, const struct topic *filter);
 
-/* Before clients_add: the client's session may be a new one, with nothing subscribed. */
-void inbox_connecting(struct plugin *p, const struct mosquitto *handle, const char *client_id);
+/* Before clients_add: the user's session may be a new one, with nothing subscribed, or one that is older than
+ * the plugin. */
+void inbox_connecting(struct plugin *p, const struct mosquitto *handle, const char *client_id,
+                      const char *user);
+
+/* True for a READ check of what inbox_connecting has asked by, which is delivered to nobody. `client` is NULL
+ * for one without a token. */
+bool inbox_asks(struct plugin *p, const struct client *client, const struct topic *topic, size_t size);
 
 /* Before clients_disconnected: the session may end with the connection. */
 void inbox_disconnecting(struct plugin *p, const struct mosquitto *handle);

@@ -91,10 +91,22 @@ static void listener_remove(struct inboxes *x, struct listener *listener)
     free(listener);
 }
 
-void inboxes_add(struct inboxes *x, const char *client_id, const char *user, size_t user_size, unsigned shape)
+/* The client's listener at the user's inbox. */
+static struct listener *find(const struct inboxes *x, const char *client_id, const char *user,
+                             size_t user_size)
 {
     struct inbox *inbox = inbox_find(x, user, user_size);
-    struct listener *listener = inbox == NULL ? NULL : listener_find(x, client_id, inbox);
+    return inbox == NULL ? NULL : listener_find(x, client_id, inbox);
+}
+
+bool inboxes_holds(const struct inboxes *x, const char *client_id, const char *user, size_t user_size)
+{
+    return find(x, client_id, user, user_size) != NULL;
+}
+
+void inboxes_add(struct inboxes *x, const char *client_id, const char *user, size_t user_size, unsigned shape)
+{
+    struct listener *listener = find(x, client_id, user, user_size);
     if (listener == NULL) {
         size_t size = strlen(client_id);
         listener = mem_zalloc(1, sizeof *listener + size + 1);
@@ -108,8 +120,7 @@ void inboxes_add(struct inboxes *x, const char *client_id, const char *user, siz
 void inboxes_remove(struct inboxes *x, const char *client_id, const char *user, size_t user_size,
                     unsigned shape)
 {
-    struct inbox *inbox = inbox_find(x, user, user_size);
-    struct listener *listener = inbox == NULL ? NULL : listener_find(x, client_id, inbox);
+    struct listener *listener = find(x, client_id, user, user_size);
     if (listener == NULL)
         return;
     listener->shapes &= ~shape;

@@ -22,6 +22,9 @@ void inboxes_remove(struct inboxes *x, const char *client_id, const char *user, 
                     unsigned shape);
 void inboxes_forget(struct inboxes *x, const char *client_id); /* the session is gone, with all of them */
 
+/* Does the client listen to the user's inbox? */
+bool inboxes_holds(const struct inboxes *x, const char *client_id, const char *user, size_t user_size);
+
 size_t inboxes_count(const struct inboxes *x); /* users */
 bool inboxes_has(const struct inboxes *x, const char *user);
 

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import test, { after, before } from 'node:test';
 import mqtt from 'mqtt';
+import { connectMqtt } from './lib/clients.mjs';
 import { Stack } from './lib/stack.mjs';
 import { EventLog, until } from './lib/events.mjs';
 
@@ -93,6 +94,41 @@ test('a persistent session goes on collecting while its client is away', { timeo
     await inInbox(anew, (m) => m.content === 'asked for');
     assert.deepEqual(contents(anew), ['asked for']);
     await Promise.all([anew.close(), sender.close()]);
+});
+
+test('a session that a broker with persistence keeps over its restart hears its inbox again', { timeout: 60_000 }, async () => {
+    const own = await Stack.start({ broker: ['persistence true'] });
+    try {
+        const [dave, erin] = ['dave', 'erin'].map((id) => own.user(id));
+        const room = await own.room([dave, erin]);
+        const session = { clientId: 'erin:phone', clean: false };
+        const say = (content) => until(`${content} is said`, async () => {
+            const { status } = await dave.rest('POST', `/chat/rooms/${room}/messages`, { content, clientMessageId: content });
+            return status < 300;
+        });
+        const phone = await erin.mqtt({ ...session, subscribe: ['chat/v1/users/erin/#'] });
+        await phone.close();
+        const tablet = await erin.mqtt({ clientId: 'erin:tablet', clean: false }); // its session has no inbox
+        await tablet.close();
+        await own.broker.end();
+        await own.startBroker();
+        // Only its own device asks again: it was told that its session is there.
+        const heard = new EventLog('the inbox of the session that was kept');
+        const options = { ...session, username: 'erin', password: erin.token, heard: (topic, payload) => heard.push({ topic, text: String(payload) }) };
+        const back = await connectMqtt(own, options);
+        const other = await connectMqtt(own, { ...options, clientId: 'erin:tablet' });
+        await say('after the restart');
+        const { topic, text } = await heard.find((m) => m.topic.endsWith('/inbox'));
+        assert.equal(JSON.parse(text).content, 'after the restart', topic);
+        // Once, and with nothing beside it.
+        await say('fence');
+        await heard.find((m) => m.text.includes('"fence"'));
+        const inbox = heard.items.filter((m) => m.topic.endsWith('/inbox')).map((m) => JSON.parse(m.text).content);
+        assert.deepEqual(inbox, ['after the restart', 'fence']);
+        await Promise.all([back.endAsync(true), other.endAsync(true)]);
+    } finally {
+        await own.stop();
+    }
 });
 
 test('one who was removed hears no more of the room', { timeout: 30_000 }, async () => {

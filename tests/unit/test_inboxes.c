@@ -37,8 +37,12 @@ static void filters_of_one_client_are_counted_apart(void **state)
     assert_true(inboxes_has(x, "bob"));
     inboxes_remove(x, "bob:1", "bob", 3, 1);
     assert_true(inboxes_has(x, "bob"));
+    assert_true(inboxes_holds(x, "bob:1", "bob", 3));
+    assert_false(inboxes_holds(x, "bob:2", "bob", 3));
+    assert_false(inboxes_holds(x, "bob:1", "bobby", 5));
     inboxes_remove(x, "bob:1", "bob", 3, 2);
     assert_false(inboxes_has(x, "bob"));
+    assert_false(inboxes_holds(x, "bob:1", "bob", 3));
     assert_int_equal(inboxes_count(x), 0);
 }
 

@@ -97,8 +97,8 @@ export class Stack {
             isRoot ? 'user root' : '',
         ];
         if (!lines.some((line) => line.startsWith('allow_anonymous'))) own.push('allow_anonymous false');
-        const queued = lines.some((line) => line.startsWith('max_queued_messages'));
-        const kept = own.filter((line) => !(queued && line.startsWith('max_queued_messages')));
+        const changed = ['max_queued_messages ', 'persistence '].filter((key) => lines.some((line) => line.startsWith(key)));
+        const kept = own.filter((line) => !changed.some((key) => line.startsWith(key)));
         writeFileSync(this.brokerConf, `${[...lines, ...kept].join('\n')}\n`);
     }
 
