@@ -3,6 +3,7 @@
 #include "plugin/typing.h"
 
 #include "core/buf.h"
+#include "core/json.h"
 #include "core/table.h"
 
 #include <stdlib.h>
@@ -186,5 +187,5 @@ int typing_parse(const char *payload, size_t size)
     if (size == 0 || !take(&at, end, "{") || !take(&at, end, "\"isTyping\"") || !take(&at, end, ":"))
         return -1;
     int on = take(&at, end, "true") ? 1 : take(&at, end, "false") ? 0 : -1;
-    return on >= 0 && (take(&at, end, "}") || take(&at, end, ",")) ? on : -1;
+    return on >= 0 && json_check(payload, size, NULL) == 0 ? on : -1;
 }

@@ -47,7 +47,8 @@ struct typing_end {
 /* True for one who began TYPING_ENDS_MS ago, or has left, and said no more; each is told once. */
 bool typing_expired(struct typing *t, int64_t now_ns, struct typing_end *out);
 
-/* The payload {"isTyping":true} or false, with that member first: 1, 0, or -1 when it is something else. */
+/* The payload {"isTyping":true} or false, with that member first: 1, 0, or -1 when it is something else, or
+ * no JSON. */
 int typing_parse(const char *payload, size_t size);
 
 #endif

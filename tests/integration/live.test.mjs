@@ -65,7 +65,7 @@ test('no typing in large rooms, by strangers, or without sense', { timeout: 30_0
     const socket = await alice.socket({ room: large });
     assert.equal((await socket.emit('typing_start', { chatRoomId: large })).status, 'ok');
     await typist.client.publishAsync(`${room(large)}/typing/alice`, '{"isTyping":true}', { qos: 1 });
-    for (const payload of ['', 'true', '{}', '{"isTyping":1}', '\xff'])
+    for (const payload of ['', 'true', '{}', '{"isTyping":1}', '\xff', '{"isTyping":true} x', '{"isTyping":true,x}'])
         await typist.client.publishAsync(`${room(small)}/typing/alice`, payload, { qos: 1 });
     const stranger = await stack.user('mallory').socket();
     assert.equal((await stranger.emit('typing_start', { chatRoomId: small })).code, 'room_not_found');

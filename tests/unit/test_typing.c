@@ -142,6 +142,14 @@ static void payloads(void **state)
     assert_int_equal(parse("{\"isTyping\":trueish}"), -1);
     assert_int_equal(parse("{\"isTyping\":true"), -1);
     assert_int_equal(parse("true"), -1);
+    /* Members are given it as it is: what is no JSON is nothing. */
+    assert_int_equal(parse("{\"isTyping\":true}}"), -1);
+    assert_int_equal(parse("{\"isTyping\":false} x"), -1);
+    assert_int_equal(parse("{\"isTyping\":true,"), -1);
+    assert_int_equal(parse("{\"isTyping\":true,x}"), -1);
+    assert_int_equal(parse("{\"isTyping\":true,\"x\":\"\xff\"}"), -1);
+    assert_int_equal(parse("{\"isTyping\":true,\"isTyping\":false}"), -1);
+    assert_int_equal(parse("{\"isTyping\":true,\"x\":[\"\xc3\xbc\"]}\n"), 1);
 }
 
 int main(void)
