@@ -167,10 +167,10 @@ struct verdict access_topic(const struct subject *who, enum access access, const
                                   : judge_read(who, topic, grounds, row->reads);
 }
 
-bool access_opens_outside(enum outside_prefix option, const char *text)
+bool access_opens_outside(enum outside_prefix option, enum access access, const char *text)
 {
     static const char share[] = "$share/";
-    if (strncmp(text, share, sizeof share - 1) == 0) {
+    if (access == ACCESS_SUBSCRIBE && strncmp(text, share, sizeof share - 1) == 0) {
         const char *group_end = strchr(text + sizeof share - 1, '/');
         text = group_end != NULL ? group_end + 1 : "$";
     }

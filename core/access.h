@@ -73,10 +73,10 @@ struct grounds {
 struct verdict access_topic(const struct subject *who, enum access access, const struct topic *topic,
                             const struct grounds *grounds);
 
-/* Does `outside_prefix allow` open this topic or filter outside the prefix? It never opens those that begin
- * with $ ($SYS, $CONTROL), in a shared subscription neither. What it does not open is deferred, and so is all
- * with `outside_prefix defer`. */
-bool access_opens_outside(enum outside_prefix option, const char *text);
+/* Does `outside_prefix allow` open this topic, or for ACCESS_SUBSCRIBE filter, outside the prefix? It never
+ * opens those that begin with $ ($SYS, $CONTROL), in a shared subscription neither. What it does not open is
+ * deferred, and so is all with `outside_prefix defer`. */
+bool access_opens_outside(enum outside_prefix option, enum access access, const char *text);
 
 /* May the user hear of the message of the room with that seq, new, edited or deleted? Asked for each message
  * beside the topic's verdict; a room where access_reaches_all is true needs not ask. */

@@ -188,9 +188,9 @@ struct answer {
 };
 
 /* Outside the prefix the rule says nothing yet: the option does, and what it does not open is deferred. */
-static struct answer answer_outside(enum outside_prefix option, const char *text)
+static struct answer answer_outside(enum outside_prefix option, const struct question *q)
 {
-    if (access_opens_outside(option, text))
+    if (access_opens_outside(option, q->access, q->text))
         return (struct answer){"allowed",
                                "The topic is not under Parlor's prefix, and outside_prefix is allow.",
                                "With outside_prefix defer the broker's other rules would decide."};
@@ -203,7 +203,7 @@ static struct answer answer_outside(enum outside_prefix option, const char *text
             "allows is denied."};
     return (struct answer){
         "deferred", "The topic is not under Parlor's prefix, and outside_prefix is defer.",
-        access_opens_outside(OUTSIDE_ALLOW, text)
+        access_opens_outside(OUTSIDE_ALLOW, q->access, q->text)
             ? "The broker's other rules decide: acl_file or another plugin; what none of them "
               "allows is denied. outside_prefix allow would open it to everybody."
             : "The broker's other rules decide: acl_file or another plugin; what none of them "
@@ -214,7 +214,7 @@ static struct answer make_answer(const struct ctl *ctl, const struct question *q
                                  const struct verdict *verdict)
 {
     if (verdict->rule == RULE_OUTSIDE_PREFIX)
-        return answer_outside(ctl->config->outside_prefix, q->text);
+        return answer_outside(ctl->config->outside_prefix, q);
     return (struct answer){verdict->allowed ? "allowed" : "denied", rule_text(verdict->rule),
                            rule_hint(verdict->rule)};
 }

@@ -50,9 +50,9 @@ static const char *access_name(enum access access)
     return access == ACCESS_READ ? "read" : access == ACCESS_WRITE ? "write" : "subscribe";
 }
 
-static int outside(const struct plugin *p, const char *topic)
+static int outside(const struct plugin *p, enum access access, const char *topic)
 {
-    return access_opens_outside(p->config->outside_prefix, topic) ? BROKER_OK : BROKER_DEFER;
+    return access_opens_outside(p->config->outside_prefix, access, topic) ? BROKER_OK : BROKER_DEFER;
 }
 
 /* A client without a token has no identity under the prefix. What it may subscribe to outside is for the
@@ -61,7 +61,7 @@ static int check_foreign(struct plugin *p, const struct mosquitto_evt_acl_check 
                          const struct topic *topic)
 {
     if (topic->kind == TOPIC_OUTSIDE)
-        return outside(p, event->topic);
+        return outside(p, access, event->topic);
     acl_log(p, mosquitto_client_username(event->client), mosquitto_client_id(event->client),
             access_name(access), event->topic, "no_token", NULL);
     return BROKER_DENIED;
@@ -149,5 +149,5 @@ int acl_check(struct plugin *p, const struct mosquitto_evt_acl_check *event)
         inbox_subscribed(p, client, topic);
         auth_subscribed(p, client, topic);
     }
-    return verdict.rule == RULE_OUTSIDE_PREFIX ? outside(p, event->topic) : BROKER_OK;
+    return verdict.rule == RULE_OUTSIDE_PREFIX ? outside(p, access, event->topic) : BROKER_OK;
 }

@@ -103,13 +103,15 @@ test('why: the rule, and what would change it', { timeout: 60_000 }, async () =>
     assert.equal(no.rule, 'not_member');
     const own = await stack.ctlResult('why', 'alice', 'write', `chat/v1/rooms/${room}/send/bob`, '--json');
     assert.equal(JSON.parse(own.stdout).rule, 'own_voice');
-    const outside = async (topic) => JSON.parse((await stack.ctlResult('why', 'alice', 'subscribe', topic, '--json')).stdout);
+    const outside = async (topic, access = 'subscribe') => JSON.parse((await stack.ctlResult('why', 'alice', access, topic, '--json')).stdout);
     const seen = { defer: ['deferred', 'deferred'], allow: ['allowed', 'deferred'] };
     for (const [outside_prefix, [device, system]] of Object.entries(seen)) {
         stack.configure({ outside_prefix });
         assert.equal((await outside('devices/lamp')).verdict, device);
         assert.equal((await outside('$SYS/broker/version')).verdict, system);
         assert.match((await outside('$SYS/#')).change, /other rules decide/);
+        assert.equal((await outside('$share/g/devices/lamp')).verdict, device);
+        assert.equal((await outside('$share/g/devices/lamp', 'write')).verdict, system); // a name, of no group
     }
     assert.doesNotMatch((await outside('devices/lamp')).change, /decide:/);
     stack.configure({ outside_prefix: undefined });

@@ -324,11 +324,14 @@ static void test_outside(void **state)
     static const char *const never[] = {"$SYS/broker/version", "$SYS/#",   "$CONTROL/x",
                                         "$share/g/$SYS/#",     "$share/g", "$share/"};
     for (size_t i = 0; i < sizeof(opened) / sizeof(opened[0]); i++) {
-        assert_true(access_opens_outside(OUTSIDE_ALLOW, opened[i]));
-        assert_false(access_opens_outside(OUTSIDE_DEFER, opened[i]));
+        assert_true(access_opens_outside(OUTSIDE_ALLOW, S, opened[i]));
+        assert_false(access_opens_outside(OUTSIDE_DEFER, S, opened[i]));
+        assert_int_equal(access_opens_outside(OUTSIDE_ALLOW, W, opened[i]), opened[i][0] != '$');
     }
-    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
-        assert_false(access_opens_outside(OUTSIDE_ALLOW, never[i]));
+    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
+        assert_false(access_opens_outside(OUTSIDE_ALLOW, S, never[i]));
+        assert_false(access_opens_outside(OUTSIDE_ALLOW, W, never[i]));
+    }
 }
 
 /* Before the members are read: on credit what they alone could tell, to hear and not to say; nothing is read
