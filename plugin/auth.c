@@ -200,6 +200,7 @@ void auth_subscribed(struct plugin *p, struct client *client, const struct topic
         clients_renew(p->clients, client, client->expires_at_s);
 }
 
+/* A connection ends with its will: outside the prefix others wait for it; below it says nothing. */
 void auth_expire(struct plugin *p)
 {
     enum client_due due;
@@ -212,7 +213,7 @@ void auth_expire(struct plugin *p)
         log_info("auth", "the token of user %s has expired: disconnecting client %s", client->person->user,
                  client->id);
         char *id = mem_strdup(client->id); /* the record goes away in the call */
-        mosquitto_kick_client_by_clientid(id, false);
+        mosquitto_kick_client_by_clientid(id, true);
         free(id);
     }
 }

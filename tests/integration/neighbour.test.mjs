@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, chmodSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import test from 'node:test';
 import { Stack } from './lib/stack.mjs';
-import { connectMqtt } from './lib/clients.mjs';
+import { connectMqtt, nowSeconds, signToken } from './lib/clients.mjs';
 import { EventLog } from './lib/events.mjs';
 
 function files() {
@@ -83,6 +83,28 @@ for (const outside of ['defer', 'allow']) {
         }
     });
 }
+
+test('a will outside the prefix is published when the connection ends with its token, and none below it', { timeout: 60_000 }, async () => {
+    const stack = await Stack.start({ parlor: { outside_prefix: 'allow' } });
+    try {
+        const [alice, bob] = ['alice', 'bob'].map((id) => stack.user(id));
+        const room = await stack.room([alice, bob]);
+        const hearer = await device(stack, 'bob', bob.token);
+        for (const filter of ['plant/#', `chat/v1/rooms/${room}/#`]) assert(await granted(hearer, filter));
+        for (const options of [{ protocolVersion: 4 }, { protocolVersion: 5 }, { ws: true, protocolVersion: 4 }, { ws: true, protocolVersion: 5 }]) {
+            const payload = JSON.stringify({ isTyping: true, options });
+            for (const topic of [`chat/v1/rooms/${room}/typing/alice`, 'plant/will']) {
+                const password = signToken({ sub: 'alice', exp: nowSeconds() + 2 }, stack.secret);
+                await device(stack, 'alice', password, { ...options, will: { topic, payload, qos: 1 } });
+            }
+            await hearer.seen.find((m) => m.topic === 'plant/will' && m.text === payload);
+        }
+        assert.deepEqual(hearer.seen.items.filter((m) => m.topic !== 'plant/will'), []);
+        await hearer.endAsync(true);
+    } finally {
+        await stack.stop();
+    }
+});
 
 test('a device has its own sessions, and none of a user', { timeout: 60_000 }, async () => {
     const folder = files();
