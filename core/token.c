@@ -475,7 +475,8 @@ int token_verify(struct token_keys *keys, const char *text, size_t size, int64_t
         check_claims(keys, key, &parts, wall_s, out, &not_before_s, e) != 0)
         return -1;
     remember_header(keys, &parts, key);
-    if (!keys->spare_memory || key->algorithm->family != FAMILY_HMAC)
+    /* With a cap on its life it must be known when it was first seen. */
+    if (!keys->spare_memory || key->algorithm->family != FAMILY_HMAC || keys->config->jwt_ttl_max_s > 0)
         token_cache_put(keys->cache, text, size, hash, out, not_before_s);
     return 0;
 }

@@ -41,9 +41,9 @@ struct token_keys;
 int token_keys_create(const struct config *config, struct token_keys **out, struct error *e);
 void token_keys_destroy(struct token_keys **keys);
 
-/* From now on tokens with an HMAC are not remembered: checking one costs about 4 us, remembering it some 400
- * bytes. For the broker, whose clients come once and stay; a service sees the same token with every request.
- */
+/* From now on tokens with an HMAC are not remembered, unless jwt_ttl_max_s counts from when one is first
+ * seen: checking one costs about 4 us, remembering it some 400 bytes. For the broker, whose clients come once
+ * and stay; a service sees the same token with every request. */
 void token_keys_spare_memory(struct token_keys *keys);
 
 /* True when the bytes have the form of a JWT (three base64url parts, the first of which begins an object):

@@ -407,6 +407,13 @@ static void test_life_cap(void **state)
     text = hs256("{" ISSUED ",\"iat\":1900000000}");
     assert_int_equal(token_verify(w->keys, text, strlen(text), NOW, &token, NULL), 0);
     assert_int_equal(token.expires_at_s, NOW + 10);
+    /* From when it is first seen, not from each time that it comes; the broker's too. */
+    token_keys_spare_memory(w->keys);
+    text = hs256("{" ISSUED ",\"nbf\":1}");
+    assert_int_equal(token_verify(w->keys, text, strlen(text), NOW, &token, NULL), 0);
+    assert_int_equal(token_verify(w->keys, text, strlen(text), NOW + 9, &token, NULL), 0);
+    assert_int_equal(token.expires_at_s, NOW + 10);
+    expect_at(w, text, "token_expired", NOW + 10, __LINE__);
 }
 
 static void expect_role(struct world *w, const char *text, enum role role)
