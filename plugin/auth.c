@@ -3,7 +3,11 @@
  * that first token has expired since: it may have been renewed. Connected clients are told by their pointer,
  * which is theirs until DISCONNECT. An offline session's pointer may have been freed and given to a new
  * connection, so it is trusted only in the turn of the reload, in which no CONNECT over TCP is read (packets
- * are read before it) and websockets, which are served after it, show as such. */
+ * are read before it) and websockets, which are served after it, show as such.
+ *
+ * An offline session that we don't know (MQTT 5 keeps them under ids without a colon too) is let be then,
+ * also when its token has expired: it has no rights here, it is no connection to note, and one that is
+ * refused is disconnected a second time, after which Mosquitto 2.0.11 frees it twice. */
 #include "plugin/auth.h"
 
 #include "core/clock.h"
@@ -142,13 +146,29 @@ static int connect_token(struct plugin *p, struct mosquitto *client, const char 
     return BROKER_OK;
 }
 
-/* True when the broker asks again for a session that it has (see above). */
+/* The next two are true when the broker asks again for a session that it has (see above). */
+static bool asked_on_reload(const struct plugin *p, const struct mosquitto *client)
+{
+    return p->reloading && mosquitto_client_protocol(client) != mp_websockets;
+}
+
 static bool asked_again(const struct plugin *p, const struct mosquitto *client, const struct client *known,
                         const char *id)
 {
     if (known == NULL || strcmp(known->id, id) != 0 || known->replaced)
         return false;
-    return known->connected || (p->reloading && mosquitto_client_protocol(client) != mp_websockets);
+    return known->connected || asked_on_reload(p, client);
+}
+
+/* A session that we don't know, on a reload. */
+static int keep_session(struct plugin *p, const struct mosquitto *client, const char *text)
+{
+    struct token token;
+    struct error e;
+    if (token_verify(p->keys, text, strlen(text), clock_wall_ms() / 1000, &token, &e) != 0 &&
+        strcmp(e.word, "token_expired") != 0)
+        return refuse(p, client, "%s: %s", e.word, e.text);
+    return BROKER_OK;
 }
 
 int auth_connect(struct plugin *p, struct mosquitto *client, const char *user, const char *password)
@@ -161,7 +181,10 @@ int auth_connect(struct plugin *p, struct mosquitto *client, const char *user, c
         return known->person == NULL ? BROKER_DEFER : BROKER_OK;
     if (strcmp(id, WAKE_USER) == 0 && wake_is_password(p->wake, user, password))
         return BROKER_OK;
-    if (password == NULL || !token_looks_like(password, strlen(password)))
+    bool foreign = password == NULL || !token_looks_like(password, strlen(password));
+    if (asked_on_reload(p, client))
+        return foreign ? BROKER_DEFER : keep_session(p, client, password);
+    if (foreign)
         return connect_foreign(p, client, id);
     return connect_token(p, client, id, user, password);
 }

@@ -1,13 +1,12 @@
 // A good neighbour: Parlor in a broker that already serves others by acl_file and password_file.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { mkdtempSync, rmSync, chmodSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, chmodSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import test from 'node:test';
 import { Stack } from './lib/stack.mjs';
 import { connectMqtt, nowSeconds, signToken } from './lib/clients.mjs';
-import { EventLog } from './lib/events.mjs';
+import { EventLog, pause, until } from './lib/events.mjs';
 
 function files() {
     const folder = mkdtempSync(`${tmpdir()}/parlor-neighbour-`);
@@ -103,6 +102,39 @@ test('a will outside the prefix is published when the connection ends with its t
         await hearer.endAsync(true);
     } finally {
         await stack.stop();
+    }
+});
+
+test('a reload asks for sessions that are offline, and changes nothing about them', { timeout: 60_000 }, async () => {
+    const folder = files();
+    const stack = await Stack.start({ broker: [`acl_file ${folder}/acl`, `password_file ${folder}/passwd`], parlor: { presence_grace_ms: 100 } });
+    try {
+        const [alice, bob] = ['alice', 'bob'].map((id) => stack.user(id));
+        await stack.room([alice, bob]);
+        // Sessions that live on under an id of no name: by their expiry, and by a will that waits.
+        const session = { protocolVersion: 5, clean: true, properties: { sessionExpiryInterval: 600 } };
+        const will = { topic: 'plant/will', payload: 'x', qos: 1, properties: { willDelayInterval: 600 } };
+        const short = signToken({ sub: 'alice', exp: nowSeconds() + 3 }, stack.secret);
+        for (const [clientId, password] of [['plain-valid', alice.token], ['plain-expired', short]])
+            (await connectMqtt(stack, { ...session, username: 'alice', password, clientId })).stream.destroy();
+        (await connectMqtt(stack, { username: 'alice', password: short, protocolVersion: 5, clientId: 'plain-will', will })).stream.destroy();
+        await (await device(stack, 'sensor', 'sensor-password', { ...session, clientId: 'plain-device' })).endAsync();
+        const hearer = await device(stack, 'bob', bob.token);
+        assert(await granted(hearer, 'chat/v1/users/alice/presence'));
+        await hearer.seen.find((m) => m.text.includes('"offline"'));
+        await pause(3500);
+        const lines = () => readFileSync(`${stack.folder}/mosquitto.log`, 'utf8').split('\n');
+        const before = lines().length - 1;
+        stack.broker.signal('SIGHUP');
+        await until('it has reloaded', () => lines().slice(before).some((line) => line.includes('Reloading config')));
+        await pause(500);
+        assert.deepEqual(lines().slice(before).filter((line) => line.includes('plain-')), [], 'nobody is refused or disconnected once more');
+        assert.deepEqual(hearer.seen.items.filter((m) => m.text.includes('"online"') && m !== hearer.seen.items[0]), []);
+        const own = await device(stack, 'alice', alice.token, { clientId: 'plain-device' }); // held by nobody
+        await Promise.all([own.endAsync(true), hearer.endAsync(true)]);
+    } finally {
+        await stack.stop();
+        rmSync(folder, { recursive: true });
     }
 });
 
