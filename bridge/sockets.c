@@ -356,7 +356,9 @@ static void on_packet(struct client *c, const struct socketio_packet *p, const s
 {
     struct socket *s = find_socket(c, p->nsp);
 
-    if (p->type == SOCKETIO_CONNECT && s == NULL) {
+    if (p->type == SOCKETIO_CONNECT && (s == NULL || !s->connected)) {
+        if (s != NULL)
+            end_socket(s, SESSION_CLIENT_LEFT);
         connect_client(c, p);
     } else if (s != NULL && p->type == SOCKETIO_DISCONNECT) {
         end_socket(s, SESSION_CLIENT_LEFT);

@@ -1,8 +1,10 @@
 /* Socket.IO 5: namespaces over Engine.IO sessions, and the sockets that clients have in them.
  *
  * As on official servers, whatever makes no sense closes the whole session: a packet that does not parse, one
- * for a namespace that the session is not connected to, a second CONNECT, a text where attachments are due. A
- * session without any socket is closed after connect_timeout_ms.
+ * for a namespace that the session is not connected to, CONNECT to one that it is connected to, a text where
+ * attachments are due. A CONNECT that waits for its answer is given up for the next one: a client whose
+ * socket disconnects before it is connected says nothing of it. A session without any socket is closed after
+ * connect_timeout_ms.
  *
  * Flow:   engine -> sockets -> a namespace's handlers; socket_emit, socket_ack -> session_send.
  * Thread: the service's loop.

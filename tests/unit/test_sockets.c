@@ -237,6 +237,29 @@ static void test_later_answers(void **state)
     assert_true(w->stream->closed);
 }
 
+/* A client whose socket disconnects before it is connected says nothing of it, and CONNECT again when it is
+ * to connect anew: that one counts, and others of the session stay. */
+static void test_connects_anew(void **state)
+{
+    struct world *w = *state;
+    const char *text;
+
+    say(w, "40/free,");
+    fake_heard(w->stream);
+    w->later = true;
+    say(w, "40{\"a\":1}");
+    say(w, "40{\"a\":2}");
+    assert_false(w->stream->closed);
+    assert_int_equal(w->disconnected, 1);
+    assert_int_equal(w->end, SESSION_CLIENT_LEFT);
+    socket_accept(w->socket, NULL);
+    text = fake_heard(w->stream);
+    assert_memory_equal(text, "40{\"sid\":\"", 10);
+    assert_string_equal(text + 10 + 20, "\"}\n");
+    say(w, "40{\"a\":3}"); /* connected already */
+    assert_true(w->stream->closed);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -244,7 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(test_events_and_acks), TEST(test_attachments),
                                        TEST(test_server_asks),     TEST(test_attachment_unasked),
                                        TEST(test_disconnects),     TEST(test_connect_timeout),
-                                       TEST(test_later_answers)};
+                                       TEST(test_later_answers),   TEST(test_connects_anew)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
