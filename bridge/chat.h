@@ -10,7 +10,7 @@
 #include "bridge/sockets.h"
 
 #define CHAT_MISSED_MAX   500          /* messages that join_chat gives at once */
-#define CHAT_MISSED_BYTES (512 * 1024) /* ... and their size */
+#define CHAT_MISSED_BYTES (512 * 1024) /* ... and their size; less by half of unsent_bytes_max */
 #define CHAT_READY_MS     1000         /* how long CONNECT waits for the user's rooms */
 
 struct chat;

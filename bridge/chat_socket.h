@@ -45,7 +45,9 @@ struct chat_socket {
     struct question *questions;
     struct join *joins;
     unsigned joins_started;
-    struct uuid *open; /* rooms that it has joined */
+    size_t joins_size;         /* what their answers may take, about */
+    struct timer *joins_timer; /* to look again whether the reader has taken what was sent */
+    struct uuid *open;         /* rooms that it has joined */
     uint32_t open_count, open_capacity;
     struct deadline deadline; /* until CONNECT must be answered, then when the token expires */
     int64_t expires_at_s;

@@ -83,6 +83,8 @@ const struct engine_stats *engine_stats(const struct engine *engine);
 void session_send(struct session *session, struct shared *frame);
 /* Sends a message packet: `4` and the text, or the bytes. */
 void session_send_message(struct session *session, bool binary, const char *bytes, size_t size);
+/* Bytes that were sent and that the kernel, or a poll, has not taken yet. */
+size_t session_unsent(const struct session *session);
 /* Sends what is queued, then closes; on_close is called before it returns, with SESSION_CLOSED or
  * SESSION_PARSE_ERROR. */
 void session_close(struct session *session, enum session_end end);

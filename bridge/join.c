@@ -6,7 +6,10 @@
  *
  * A socket that asks again, having given up its first question, must not lose what the first one keeps: it
  * is the newest question of a room that keeps, also what was kept for those before it, whose answers may
- * then repeat what came live. */
+ * then repeat what came live.
+ *
+ * However much a client asks for at once, its answers alone must not make it a slow reader: a question waits
+ * until what is unsent and what those before it may bring leave room for its own answer. */
 #include "bridge/chat_socket.h"
 #include "core/access.h"
 #include "core/config.h"
@@ -18,6 +21,13 @@
 
 #define JOINS_MAX   1000 /* of one socket that wait for their answer */
 #define STARTED_MAX 16   /* of these, those that the database is asked for; the others wait for their turn */
+#define DRAIN_MS    20   /* how often it is looked whether the reader has taken enough for the next */
+
+/* What parts of an answer take, rather more than less. */
+#define ROOM_SIZE        1024
+#define PARTICIPANT_SIZE 256
+#define MESSAGE_SIZE     8192
+#define PAGE_MIN         (2 * MESSAGE_SIZE) /* some may come while it is asked for */
 
 struct kept {
     int64_t seq;
@@ -34,6 +44,8 @@ struct join {
     bool started;
     bool asked;          /* the database has it: it is freed when that answers */
     struct timer *timer; /* until it is started */
+    size_t page;         /* bytes of messages that its answer may have; one message in any case */
+    size_t size;         /* of its answer, about */
     struct buf room_json;
     struct kept *kept;
     size_t kept_count, kept_capacity;
@@ -53,6 +65,7 @@ static void join_end(struct join *j)
             place = &(*place)->next;
         *place = j->next;
         s->joins_started -= j->started;
+        s->joins_size -= j->started ? j->size : 0;
         question_close(&j->question);
     }
     for (size_t i = 0; i < j->kept_count; i++)
@@ -132,7 +145,7 @@ bool join_keeps(struct chat_socket *s, const struct uuid *room, int64_t seq, str
 }
 
 /* Appends the rows that were passed on already, within the limits; returns the number of the last one. */
-static int64_t put_missed(struct buf *out, const struct db_answer *answer, int64_t passed)
+static int64_t put_missed(struct buf *out, const struct db_answer *answer, int64_t passed, size_t page)
 {
     size_t start = out->size;
     int64_t given = 0;
@@ -145,7 +158,7 @@ static int64_t put_missed(struct buf *out, const struct db_answer *answer, int64
 
         if (seq > passed)
             break;
-        more = i == CHAT_MISSED_MAX || (given > 0 && out->size - start + size > CHAT_MISSED_BYTES);
+        more = i == CHAT_MISSED_MAX || (given > 0 && out->size - start + size > page);
         if (more)
             break;
         if (given > 0)
@@ -167,7 +180,7 @@ static void answer_join(struct join *j, const struct db_answer *answer)
     buf_put_text(&more, ",\"room\":");
     buf_put(&more, j->room_json.data, j->room_json.size);
     if (answer != NULL && room != NULL)
-        given = put_missed(&more, answer, room_passed(room));
+        given = put_missed(&more, answer, room_passed(room), j->page);
     else
         buf_put_text(&more, ",\"missed\":[],\"hasMore\":false");
     question_answer(&j->question, (struct slice){more.data, more.size});
@@ -243,28 +256,73 @@ static void start(struct join *j)
     clock->cancel(clock, &j->timer);
     j->started = true;
     s->joins_started++;
+    s->joins_size += j->size;
     uuid_format(&j->room, id);
     j->asked = true;
     db->query(db, QUERY_ROOM, 2, (const char *const[]){id, s->person->name}, on_room, j);
 }
 
-static bool may_start(const struct chat_socket *s)
+/* Of those that wait the one that came first; NULL: none. */
+static struct join *first_waiting(const struct chat_socket *s)
 {
-    return s->person->unready == 0 && s->joins_started < STARTED_MAX;
+    struct join *first = NULL;
+
+    for (struct join *j = s->joins; j != NULL; j = j->next)
+        first = j->started ? first : j;
+    return first;
 }
 
-/* Those that wait, in the order in which they came. */
+/* By what the room has now. */
+static void measure(struct join *j)
+{
+    const struct chat *chat = j->question.socket->chat;
+    const struct room *room = audience_find(chat->audience, &j->room);
+    size_t page_max = (size_t)chat->ports.config->unsent_bytes_max / 2;
+    int64_t missed = room != NULL ? room_passed(room) - j->after : 0;
+
+    if (page_max > CHAT_MISSED_BYTES)
+        page_max = CHAT_MISSED_BYTES;
+    j->page = missed < CHAT_MISSED_MAX ? (size_t)(missed > 0 ? missed : 0) * MESSAGE_SIZE : page_max;
+    if (j->page < PAGE_MIN)
+        j->page = PAGE_MIN;
+    if (j->page > page_max)
+        j->page = page_max;
+    j->size = ROOM_SIZE + members_room_size(chat->ports.members, &j->room) * PARTICIPANT_SIZE;
+    j->size += j->catches_up ? j->page : 0;
+}
+
+/* A quarter of what may be unsent stays for what comes live. */
+static bool may_start(struct join *j)
+{
+    const struct chat_socket *s = j->question.socket;
+    size_t unsent = socket_unsent(s->socket);
+
+    if (s->person->unready > 0 || s->joins_started == STARTED_MAX)
+        return false;
+    measure(j);
+    return unsent + s->joins_size + j->size <= (size_t)s->chat->ports.config->unsent_bytes_max / 4 * 3 ||
+           (unsent == 0 && s->joins_started == 0);
+}
+
+static void on_drain(void *context)
+{
+    struct chat_socket *s = context;
+
+    s->joins_timer = NULL;
+    start_next(s);
+}
+
+/* Those that wait, in the order in which they came; with none under way, whose end would be the next
+ * occasion, by the timer. */
 static void start_next(struct chat_socket *s)
 {
-    while (may_start(s)) {
-        struct join *first = NULL;
+    struct clock_port *clock = s->chat->ports.clock;
+    struct join *first;
 
-        for (struct join *j = s->joins; j != NULL; j = j->next)
-            first = j->started ? first : j;
-        if (first == NULL)
-            return;
+    while ((first = first_waiting(s)) != NULL && may_start(first))
         start(first);
-    }
+    if (first != NULL && s->joins_started == 0 && s->person->unready == 0 && s->joins_timer == NULL)
+        s->joins_timer = clock->start(clock, DRAIN_MS, on_drain, s);
 }
 
 static void on_timeout(void *context)
@@ -302,10 +360,12 @@ void join_begin(struct chat_socket *s, const struct asked *a, int64_t after, boo
     s->joins = j;
     if (catches_up && older(j) != NULL)
         hand_over(older(j), j);
-    if (may_start(s))
+    if (first_waiting(s) == j && may_start(j)) {
         start(j);
-    else
-        j->timer = clock->start(clock, s->chat->ports.config->answer_timeout_ms, on_timeout, j);
+        return;
+    }
+    j->timer = clock->start(clock, s->chat->ports.config->answer_timeout_ms, on_timeout, j);
+    start_next(s);
 }
 
 void join_ready(struct chat_socket *s)
@@ -329,4 +389,6 @@ void join_cancel(struct chat_socket *s, const struct uuid *room)
     }
     if (room != NULL)
         start_next(s);
+    else
+        s->chat->ports.clock->cancel(s->chat->ports.clock, &s->joins_timer);
 }

@@ -87,14 +87,16 @@ static void at_turn(struct session *s)
         e->turn_timer = e->clock->start(e->clock, 0, session_turn, e);
 }
 
+size_t session_unsent(const struct session *s)
+{
+    return (s->stream != NULL ? s->stream->unsent_bytes : 0) + (s->polling != NULL ? s->polling->bytes : 0);
+}
+
 /* Judged at the end of the turn, when what could be sent has been: however much one turn brings, only what
  * its reader leaves lying counts. */
 static bool is_behind(const struct session *s)
 {
-    size_t unsent =
-        (s->stream != NULL ? s->stream->unsent_bytes : 0) + (s->polling != NULL ? s->polling->bytes : 0);
-
-    return unsent > s->engine->options.unsent_max;
+    return session_unsent(s) > s->engine->options.unsent_max;
 }
 
 void session_turn(void *context)

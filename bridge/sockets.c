@@ -255,6 +255,11 @@ void socket_close_session(struct socket *s, enum session_end end)
     session_close(s->client->session, end);
 }
 
+size_t socket_unsent(const struct socket *s)
+{
+    return session_unsent(s->client->session);
+}
+
 void *socket_holder(const struct socket *s)
 {
     return s->holder;

@@ -84,6 +84,9 @@ typedef void (*socket_answer_fn)(void *context, const struct slice *args);
 void socket_ask(struct socket *socket, const char *name, struct slice args, socket_answer_fn fn,
                 void *context);
 
+/* Bytes that its session has for the client and that are not sent yet. */
+size_t socket_unsent(const struct socket *socket);
+
 void *socket_holder(const struct socket *socket);
 void socket_set_holder(struct socket *socket, void *holder);
 
