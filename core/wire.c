@@ -14,7 +14,7 @@ static const char *fields_of(unsigned type)
 {
     switch (type) {
     case WIRE_HELLO:
-        return "b";
+        return "bn";
     case WIRE_SEND:
         return "qrufpi";
     case WIRE_WATCH:
@@ -22,7 +22,7 @@ static const char *fields_of(unsigned type)
     case WIRE_WATCHED:
         return "r";
     case WIRE_STATE:
-        return "bvd";
+        return "bvdn";
     case WIRE_MESSAGE:
     case WIRE_STORED:
         return "qrsp";

@@ -31,9 +31,11 @@
 
 enum wire_type {
     /* parlord to plugin */
-    WIRE_HELLO = 1, /* boot: a new link; whatever this node watched is forgotten; answered by STATE */
-    WIRE_SEND,      /* request, room, user, fallback_id, payload, request_id: a user's message, as on
-                       send/{user} */
+    WIRE_HELLO =
+        1,     /* boot: a new link; whatever this node watched is forgotten; answered by STATE. seq: the first
+                  EVENT that is not told yet, if it is still known it comes now; 0: none is asked for */
+    WIRE_SEND, /* request, room, user, fallback_id, payload, request_id: a user's message, as on
+                  send/{user} */
     WIRE_WATCH,     /* room: send its messages; answered by WATCHED */
     WIRE_UNWATCH,   /* room */
     WIRE_READ,      /* request, room, user, payload, request_id: as on read/{user}; answered by RECEIPT or
@@ -43,8 +45,8 @@ enum wire_type {
     WIRE_ONLINE,    /* user, on: whether the user has a socket at this node; all again after a HELLO */
     WIRE_REPLY,     /* user, word (the requestId), payload: for users/{user}/replies/{requestId} */
     /* plugin to parlord */
-    WIRE_STATE = 64, /* boot (of the plugin), version (of its members), database_up; at each change and once a
-                        second */
+    WIRE_STATE = 64, /* boot (of the plugin), version (of its members), database_up, seq (of the last EVENT,
+                        0: none); at each change and once a second */
     WIRE_WATCHED,    /* room: its messages from here on come */
     WIRE_MESSAGE,    /* request (of the SEND of this node that it answers, else 0), room, seq, payload: the
                         message */
@@ -55,8 +57,8 @@ enum wire_type {
                       that moved, in a watched room */
     WIRE_EVENT,    /* room (zero: none), user ("": the room's members), version, word (topic's last level:
                       events or messages), payload, seq (its number in the outbox): what the outbox made known,
-                      the last ones again after a crash; room events go to nodes that watch the room, a user's
-                      to all */
+                      the last ones again after a crash; room events go to nodes that watch the room or have just
+                      said HELLO, a user's to all */
     WIRE_TYPED,    /* room, user, on: somebody in a watched room types, at any door */
     WIRE_PRESENCE, /* user, on, seq (lastSeenAt, ms since 1970): to all nodes at each change, and every online
                       user after a HELLO */

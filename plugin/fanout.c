@@ -136,7 +136,11 @@ static void put_states(struct plugin *p)
     int64_t version = members_version(p->members);
     bool up = writer_database_up(p->writer) && p->now_ns - members_fresh_ns(p->members) < FRESH_NS;
     bool news = version != p->told_version || up != p->told_up || p->now_ns - p->told_ns >= STATE_EVERY_NS;
-    struct wire_record state = {.type = WIRE_STATE, .boot = p->boot, .version = version, .database_up = up};
+    struct wire_record state = {.type = WIRE_STATE,
+                                .boot = p->boot,
+                                .version = version,
+                                .database_up = up,
+                                .seq = nodes_told(&p->nodes)};
     for (struct node *node = p->nodes.list; node < p->nodes.list + NODES_MAX; node++) {
         if (!node->used || (!news && !node->greeted))
             continue;

@@ -276,7 +276,8 @@ static struct node *on_record(struct plugin *p, const struct client *client, con
         const struct node *before = nodes_find(&p->nodes, topic->request.text, topic->request.size);
         if (before != NULL)
             api_node_gone(p, before->link);
-        node = nodes_hello(&p->nodes, topic->request.text, topic->request.size, client->handle);
+        node = nodes_hello(&p->nodes, topic->request.text, topic->request.size, client->handle, record->seq,
+                           clock_mono_ns());
         if (node == NULL)
             log_error("ingress", "client %s: there are %d nodes already", client->id, NODES_MAX);
         else

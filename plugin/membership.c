@@ -47,6 +47,7 @@ void membership_apply(struct plugin *p, struct memberlog_batch **batch)
     live_members_changed(p);
     if (memberlog_batch_is_reset(*batch)) {
         live_members_loaded(p);
+        nodes_forget_told(&p->nodes);
         log_info("membership", "loaded %zu memberships, %zu KiB, version %lld", members_pairs(p->members),
                  members_bytes(p->members) / 1024, (long long)members_version(p->members));
     }

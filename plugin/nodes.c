@@ -8,6 +8,13 @@ struct watch {
     struct uuid room;
 };
 
+struct told {
+    struct told *next;
+    struct wire_record event; /* its texts are in tail */
+    size_t size;
+    char tail[];
+};
+
 void nodes_init(struct nodes *nodes, nodes_send_fn send, void *context)
 {
     *nodes = (struct nodes){.send = send, .context = context};
@@ -23,8 +30,69 @@ static void node_forget(struct node *node)
     *node = (struct node){0};
 }
 
+static void told_drop(struct nodes *nodes)
+{
+    struct told *oldest = nodes->told_first;
+    nodes->told_first = oldest->next;
+    if (oldest->next == NULL)
+        nodes->told_last = NULL;
+    nodes->told_count--;
+    nodes->told_bytes -= oldest->size;
+    free(oldest);
+}
+
+void nodes_forget_told(struct nodes *nodes)
+{
+    while (nodes->told_first != NULL)
+        told_drop(nodes);
+}
+
+int64_t nodes_told(const struct nodes *nodes)
+{
+    return nodes->told_last == NULL ? 0 : nodes->told_last->event.seq;
+}
+
+static const char *copy(char **at, const char *text, size_t size)
+{
+    char *start = *at;
+    if (size > 0)
+        memcpy(start, text, size);
+    *at += size;
+    return start;
+}
+
+static void keep(struct nodes *nodes, const struct wire_record *event)
+{
+    size_t size = event->user_size + event->word_size + event->payload_size;
+    struct told *told = mem_alloc(sizeof *told + size);
+    char *at = told->tail;
+    *told = (struct told){.event = *event, .size = size};
+    told->event.user = copy(&at, event->user, event->user_size);
+    told->event.word = copy(&at, event->word, event->word_size);
+    told->event.payload = copy(&at, event->payload, event->payload_size);
+    if (nodes->told_last != NULL)
+        nodes->told_last->next = told;
+    else
+        nodes->told_first = told;
+    nodes->told_last = told;
+    nodes->told_count++;
+    nodes->told_bytes += size;
+    while (nodes->told_count > TOLD_MAX || nodes->told_bytes > TOLD_BYTES_MAX)
+        told_drop(nodes);
+}
+
+void nodes_tell(struct nodes *nodes, const struct wire_record *event, int64_t now_ns)
+{
+    for (struct node *node = nodes->list; node < nodes->list + NODES_MAX; node++)
+        if (node->used && (event->user_size > 0 || now_ns - node->hello_ns < NODE_NEW_NS ||
+                           node_watches(node, &event->room)))
+            nodes_put(nodes, node, event);
+    keep(nodes, event);
+}
+
 void nodes_finish(struct nodes *nodes)
 {
+    nodes_forget_told(nodes);
     for (size_t i = 0; i < NODES_MAX; i++)
         node_forget(&nodes->list[i]);
 }
@@ -53,7 +121,8 @@ static struct node *node_free_one(struct nodes *nodes)
     return NULL;
 }
 
-struct node *nodes_hello(struct nodes *nodes, const char *name, size_t name_size, const void *client)
+struct node *nodes_hello(struct nodes *nodes, const char *name, size_t name_size, const void *client,
+                         int64_t event, int64_t now_ns)
 {
     struct node *node = nodes_find(nodes, name, name_size);
     if (node != NULL)
@@ -69,6 +138,10 @@ struct node *nodes_hello(struct nodes *nodes, const char *name, size_t name_size
     if (++nodes->last_link == 0)
         nodes->last_link = 1; /* 0 is LINK_NONE */
     node->link = nodes->last_link;
+    node->hello_ns = now_ns;
+    for (const struct told *told = nodes->told_first; told != NULL && event > 0; told = told->next)
+        if (told->event.seq >= event)
+            nodes_put(nodes, node, &told->event);
     return node;
 }
 

@@ -18,9 +18,7 @@ static void put_record(struct plugin *p, const struct memberlog_event *event)
                                  .word_size = strlen(word),
                                  .payload = event->payload,
                                  .payload_size = event->payload_size};
-    for (struct node *node = p->nodes.list; node < p->nodes.list + NODES_MAX; node++)
-        if (node->used && (record.user_size > 0 || node_watches(node, &event->room)))
-            nodes_put(&p->nodes, node, &record);
+    nodes_tell(&p->nodes, &record, p->now_ns);
 }
 
 static void publish(void *context, const struct memberlog_event *event)

@@ -129,7 +129,7 @@ static void greet(struct broker *b)
     b->greeted_ns = broker_now_ns(b);
     uint64_t boot;
     random_bytes(&boot, sizeof boot);
-    broker_put(b, &(struct wire_record){.type = WIRE_HELLO, .boot = boot});
+    broker_put(b, &(struct wire_record){.type = WIRE_HELLO, .boot = boot, .seq = b->event + 1});
     watches_each(&b->watches, watch_again, b);
     b->round++;
     b->forget_ns = 0;
@@ -161,6 +161,8 @@ static void on_state(struct broker *b, const struct wire_record *r)
     b->database_up = r->database_up;
     if (first)
         b->forget_ns = broker_now_ns(b) + b->config->presence_grace_ms * NS_PER_MS;
+    if (!b->acquainted && b->event < 0)
+        b->event = r->seq; /* what was told before is not for this process */
     b->acquainted = true;
     check_barriers(b);
 }
@@ -226,6 +228,7 @@ static void on_packet(void *self, const void *bytes, size_t size)
     bool lost = reader.number != b->number_in + 1;
     b->number_in = reader.number;
     b->heard_ns = broker_now_ns(b);
+    b->skips_events = lost;
     struct wire_record record;
     int more;
     while ((more = wire_next(&reader, &record)) > 0)
@@ -341,6 +344,7 @@ int broker_create(struct loop *loop, const struct config *config, struct token_k
                   const struct members *members, const char *node, struct broker **out, struct error *e)
 {
     struct broker *b = mem_zalloc(1, sizeof *b);
+    b->event = -1;
     b->port = (struct broker_port){.send = broker_on_send,
                                    .watch = on_watch,
                                    .unwatch = on_unwatch,

@@ -31,7 +31,7 @@ void broker_on_receipt(struct broker *b, const struct wire_record *r)
 void broker_on_event(struct broker *b, const struct wire_record *r)
 {
     char user[USER_ID_MAX + 1], topic[UINT8_MAX + 1];
-    if (r->seq > 0 && r->seq <= b->event)
+    if (b->skips_events || (r->seq > 0 && r->seq <= b->event))
         return; /* a broker that was killed tells the last ones again: sockets have heard them */
     b->event = r->seq;
     copy_user(user, r);
@@ -42,7 +42,7 @@ void broker_on_event(struct broker *b, const struct wire_record *r)
 
 void broker_members_reset(struct broker *b)
 {
-    b->event = 0;
+    b->event = -1;
 }
 
 void broker_on_typed(struct broker *b, const struct wire_record *r)

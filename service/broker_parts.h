@@ -64,7 +64,8 @@ struct broker {
     struct onlines *online; /* at any door, as the plugin told; named in the round of the last HELLO */
     uint32_t round;
     int64_t forget_ns; /* when those of older rounds are offline; 0: it was done */
-    int64_t event;     /* number of the last one told; 0: none */
+    int64_t event;     /* number of the last one told; -1: not known, 0: none */
+    bool skips_events; /* of this packet: they are told after the HELLO that follows it */
     bool acquainted;   /* the plugin has told once who is online */
     broker_api_fn on_api;
     void *api_context;

@@ -1,6 +1,6 @@
 // The link between parlord and the broker fails while sockets send and listen: it is cut, it stalls, publishes on it are
 // dropped, a queue of the broker overflows, or the broker is killed. Every sender's ack comes, says ok and names the one stored
-// message; every listener sees each message once, in order and without a gap.
+// message; every listener sees each message once, in order and without a gap, and each change of one in another room.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { connect, createServer } from 'node:net';
@@ -82,6 +82,16 @@ async function keepSending(door, room, state) {
     }
 }
 
+// Changes one message again and again, by REST, which needs no broker.
+async function keepEditing(user, room, state) {
+    const { id } = (await user.rest('POST', `/chat/rooms/${room}/messages`, { content: 'edited' })).body;
+    while (!state.stop) {
+        const { status, body } = await user.rest('PATCH', `/chat/messages/${id}`, { content: `edited ${state.edits}` });
+        assert.deepEqual([status, body.rev], [200, ++state.edits]);
+        await pause(50);
+    }
+}
+
 // Large messages by MQTT, so many at once, while it is asked for more; they are acked past the link.
 async function flood(door, room, state, more) {
     for (let i = 0; await more(); i++) {
@@ -101,16 +111,17 @@ async function underLoad(fault, { faults = FAULTS, parlor = {}, broker = [] } = 
     const settings = { broker_port: relay.port, answer_timeout_ms: 20000, database_timeout_ms: 20000, ...parlor };
     const stack = await Stack.start({ parlor: settings, broker, parts: [] });
     relay.target = stack.mqttPort;
-    const state = { stop: false, acked: new Map() };
+    const state = { stop: false, acked: new Map(), edits: 0 };
     try {
         await stack.startBroker();
         await stack.startParlord();
         const [alice, bob, carol] = ['alice', 'bob', 'carol'].map((id) => stack.user(id));
         const room = await stack.room([alice, bob, carol]);
+        const edited = await stack.room([alice, bob, carol]);
         const listeners = [await carol.socket({ room }), await carol.socket({ room, transports: ['polling'] })];
         const doors = [await alice.socket(), await alice.socket(), await bob.socket(), await bob.socket({ transports: ['polling'] })];
         const senders = doors.map((door) => keepSending(door, room, state));
-        const all = Promise.all(senders);
+        const all = Promise.all([...senders, keepEditing(alice, edited, state)]);
         for (let i = 0; i < faults; i++) {
             const from = state.acked.size;
             await Promise.race([all, until('messages are stored', () => state.acked.size >= from + BETWEEN, 60_000)]);
@@ -124,8 +135,12 @@ async function underLoad(fault, { faults = FAULTS, parlor = {}, broker = [] } = 
         assert.deepEqual(rows.map((r) => [r.seq, r.content]), [...state.acked].sort((a, b) => a[0] - b[0]), 'stored once, as acked');
         assert.deepEqual(rows.map((r) => r.seq), rows.map((_, i) => i + 1));
         for (const door of [...listeners, ...doors]) {
-            await door.seen.find((m) => m.seq === rows.length, 30_000);
-            assert.deepEqual(door.seen.items.map((m) => m.seq), rows.map((r) => r.seq), `${door.user.id} sees no gap and no double`);
+            const here = (m) => m.chatRoomId === room;
+            await door.seen.find((m) => here(m) && m.seq === rows.length, 30_000);
+            assert.deepEqual(door.seen.items.filter(here).map((m) => m.seq), rows.map((r) => r.seq), `${door.user.id} sees no gap and no double`);
+            const revs = () => door.other.items.filter((e) => e.event === 'message_updated').map((e) => e.args[0].message.rev);
+            await until('the last change', () => revs().includes(state.edits), 30_000);
+            assert.deepEqual(revs(), Array.from({ length: state.edits }, (_, i) => i + 1), `${door.user.id} hears of each change once`);
             assert.equal(door.other.items.filter((e) => e.event === 'disconnect').length, 0, 'and nothing of the fault');
             await door.close();
         }

@@ -36,6 +36,7 @@ struct kept { /* a record that the fake plugin got */
     char user[32], fallback_id[40], payload[64], request_id[32];
     bool on;
     uint32_t packet;
+    int64_t seq;
 };
 
 struct told {
@@ -145,8 +146,12 @@ static void plugin_packet(void *self, const void *bytes, size_t size)
         if (r.type == WIRE_WATCH && uuid_equal(&r.room, &none))
             continue; /* what keeps paho awake */
         struct kept *k = &w->got[w->got_count++ % RECORDS_MAX];
-        *k = (struct kept){
-            .type = r.type, .request = r.request, .room = r.room, .packet = reader.number, .on = r.on};
+        *k = (struct kept){.type = r.type,
+                           .request = r.request,
+                           .room = r.room,
+                           .packet = reader.number,
+                           .seq = r.seq,
+                           .on = r.on};
         snprintf(k->user, sizeof k->user, "%.*s", (int)r.user_size, r.user ? r.user : "");
         snprintf(k->fallback_id, sizeof k->fallback_id, "%.*s", (int)r.fallback_id_size,
                  r.fallback_id ? r.fallback_id : "");

@@ -403,6 +403,24 @@ static void an_event_is_told_once(void **state)
                                   "event 0 'ann' events [1]\n");
 }
 
+/* What was lost on the way is asked for, and what came behind it waits for that. */
+static void lost_events_are_asked_for(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(last_got(w, WIRE_HELLO)->seq, 0);
+    say_event(w, 7, "[7]");
+    w->number_out += 5;
+    say_event(w, 9, "[9]");
+    TURN_UNTIL(w, count_got(w, WIRE_HELLO) == 2);
+    assert_int_equal(last_got(w, WIRE_HELLO)->seq, 8);
+    say_event(w, 8, "[8]");
+    say_event(w, 9, "[9]");
+    TURN_UNTIL(w, strstr(w->heard, "[9]") != NULL);
+    assert_string_equal(w->heard, "event 0 'ann' events [7]\n"
+                                  "event 0 'ann' events [8]\n"
+                                  "event 0 'ann' events [9]\n");
+}
+
 static void who_is_here_is_told_again_after_a_hello(void **state)
 {
     struct world *w = *state;
@@ -457,6 +475,7 @@ int main(void)
         CASE(a_mark_is_repeated_on_a_new_link, set_up_linked),
         CASE(what_happens_in_watched_rooms_is_told, set_up_linked),
         CASE(an_event_is_told_once, set_up_linked),
+        CASE(lost_events_are_asked_for, set_up_linked),
         CASE(who_is_here_is_told_again_after_a_hello, set_up_linked),
         CASE(presence_is_told_once, set_up_linked),
         CASE(a_turn_goes_in_one_packet, set_up_linked),

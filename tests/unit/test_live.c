@@ -106,7 +106,7 @@ static int set_up(void **state)
     live_create(&p);
     join(&room, "ann");
     join(&room, "bob");
-    node = nodes_hello(&p.nodes, "one", 3, &client);
+    node = nodes_hello(&p.nodes, "one", 3, &client, 0, 0);
     node->greeted = false;
     assert_true(node_watch(node, &room));
     return 0;

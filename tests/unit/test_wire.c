@@ -15,7 +15,7 @@
 static const struct uuid room = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
 
 static const struct wire_record records[] = {
-    {.type = WIRE_HELLO, .boot = 0xfedcba9876543210U},
+    {.type = WIRE_HELLO, .boot = 0xfedcba9876543210U, .seq = 1LL << 40},
     {.type = WIRE_SEND,
      .request = 7,
      .room = {{9}},
@@ -39,7 +39,7 @@ static const struct wire_record records[] = {
     {.type = WIRE_DELIVERED, .request = 9, .room = {{9}}, .user = "ann", .user_size = 3},
     {.type = WIRE_WATCH, .room = {{5}}},
     {.type = WIRE_UNWATCH, .room = {{6}}},
-    {.type = WIRE_STATE, .boot = 3, .version = 1LL << 40, .database_up = true},
+    {.type = WIRE_STATE, .boot = 3, .version = 1LL << 40, .database_up = true, .seq = 12},
     {.type = WIRE_WATCHED, .room = {{7}}},
     {.type = WIRE_MESSAGE, .request = 1, .room = {{8}}, .seq = 300, .payload = "{}", .payload_size = 2},
     {.type = WIRE_STORED, .request = UINT64_MAX, .room = {{8}}, .seq = INT64_MAX},
@@ -158,10 +158,11 @@ static void test_from_a_newer_end(void **state)
 {
     (void)state;
     static const uint8_t packet[] = {
-        1,  0, 0, 0, 9,                                            /* */
-        33, 0, 0, 0, 2,  0xff, 0xff,                               /* a type not known */
-        1,  0, 0, 0, 10, 0,    0,    0, 0, 0, 0, 0, 5, 0xaa, 0xbb, /* HELLO and more */
-        68, 0, 0, 0, 16, 0,    0,    0, 0, 0, 0, 0, 4, 200,  1,    'w', 0, 0, 0, 1, 'p', /* another class */
+        1,    0,    0, 0, 9,              /* */
+        33,   0,    0, 0, 2,  0xff, 0xff, /* a type not known */
+        1,    0,    0, 0, 18, 0,    0,    0, 0, 0, 0, 0, 5, 0,   0, 0,   0, 0, 0, 0, 7,
+        0xaa, 0xbb,                                                                       /* HELLO and more */
+        68,   0,    0, 0, 16, 0,    0,    0, 0, 0, 0, 0, 4, 200, 1, 'w', 0, 0, 0, 1, 'p', /* another class */
     };
     struct wire_reader reader;
     struct wire_record record;
@@ -169,6 +170,7 @@ static void test_from_a_newer_end(void **state)
     assert_int_equal(wire_next(&reader, &record), 1);
     assert_int_equal(record.type, WIRE_HELLO);
     assert_int_equal(record.boot, 5);
+    assert_int_equal(record.seq, 7);
     assert_int_equal(wire_next(&reader, &record), 1);
     assert_int_equal(record.type, WIRE_REJECTED);
     assert_int_equal(record.error_code, ERROR_INTERNAL);
