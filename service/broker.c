@@ -161,8 +161,9 @@ static void on_state(struct broker *b, const struct wire_record *r)
     b->database_up = r->database_up;
     if (first)
         b->forget_ns = broker_now_ns(b) + b->config->presence_grace_ms * NS_PER_MS;
-    if (!b->acquainted && b->event < 0)
-        b->event = r->seq; /* what was told before is not for this process */
+    /* What was told before is not for this process. Both must have read the same database. */
+    if (b->event < 0 && r->version == members_version(b->members))
+        b->event = r->seq;
     b->acquainted = true;
     check_barriers(b);
 }

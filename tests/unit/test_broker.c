@@ -421,6 +421,24 @@ static void lost_events_are_asked_for(void **state)
                                   "event 0 'ann' events [9]\n");
 }
 
+/* One that has just begun need not know what was told before, but what is told from then on. */
+static void a_new_one_asks_from_where_it_began(void **state)
+{
+    struct world *w = *state;
+    struct wire_record news = {.type = WIRE_STATE, .boot = 1, .version = 4, .database_up = true, .seq = 12};
+    plugin_say(w, &news, 1); /* of another database, perhaps */
+    w->number_out += 5;
+    plugin_say(w, &news, 1);
+    TURN_UNTIL(w, count_got(w, WIRE_HELLO) == 2);
+    assert_int_equal(last_got(w, WIRE_HELLO)->seq, 0);
+    members_set_version(w->members, 4, 1);
+    plugin_say(w, &news, 1);
+    w->number_out += 5;
+    plugin_say(w, &news, 1);
+    TURN_UNTIL(w, count_got(w, WIRE_HELLO) == 3);
+    assert_int_equal(last_got(w, WIRE_HELLO)->seq, 13);
+}
+
 static void who_is_here_is_told_again_after_a_hello(void **state)
 {
     struct world *w = *state;
@@ -476,6 +494,7 @@ int main(void)
         CASE(what_happens_in_watched_rooms_is_told, set_up_linked),
         CASE(an_event_is_told_once, set_up_linked),
         CASE(lost_events_are_asked_for, set_up_linked),
+        CASE(a_new_one_asks_from_where_it_began, set_up_linked),
         CASE(who_is_here_is_told_again_after_a_hello, set_up_linked),
         CASE(presence_is_told_once, set_up_linked),
         CASE(a_turn_goes_in_one_packet, set_up_linked),
