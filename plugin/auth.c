@@ -23,6 +23,8 @@
 
 #define AUTH_LINES_PER_S 10
 #define CONNECTS_BURST   5 /* seconds' worth: clients come back together after a restart */
+#define RENEWALS_PER_S   1 /* of a user: each has a signature to be checked on the broker's thread */
+#define RENEWALS_BURST   10
 #define SERVICE_ID       "$parlord:"
 
 __attribute__((format(printf, 3, 4))) static int refuse(struct plugin *p, const struct mosquitto *client,
@@ -261,13 +263,18 @@ void auth_renew(struct plugin *p, struct client *client, const void *payload, si
 {
     struct token token;
     struct error e;
+    const char *user = client->person->user;
+    if (p->config->limits && !rates_take(p->renewals, bytes_hash(user, strlen(user)), RENEWALS_PER_S,
+                                         RENEWALS_BURST, clock_mono_ns())) {
+        renew_refuse(p, client, "rate_limited", "too many renewals; send it again in a while");
+        return;
+    }
     if (token_verify(p->keys, payload, size, clock_wall_ms() / 1000, &token, &e) != 0) {
-        log_warn("auth", "user %s: a token for renewal was refused: %s: %s", client->person->user, e.word,
-                 e.text);
+        log_warn("auth", "user %s: a token for renewal was refused: %s: %s", user, e.word, e.text);
         renew_refuse(p, client, e.word, "the token is not valid; the connection keeps the one it has");
         return;
     }
-    if (token.role == ROLE_SERVICE || strcmp(token.user, client->person->user) != 0) {
+    if (token.role == ROLE_SERVICE || strcmp(token.user, user) != 0) {
         renew_refuse(p, client, "invalid_token", "the token is another user's");
         return;
     }

@@ -207,6 +207,7 @@ static void make_parts(struct plugin *p)
     p->marks = rates_create(SEND_BUCKETS);
     live_create(p);
     p->connects = rates_create(CONNECT_BUCKETS);
+    p->renewals = rates_create(CONNECT_BUCKETS);
     p->results = queue_create(0, 0); /* bounded by what ingress lets in */
     p->unsent_end = &p->unsent;
     nodes_init(&p->nodes, fanout_packet, p);
@@ -264,6 +265,7 @@ static void plugin_destroy(struct plugin *p)
     rates_destroy(&p->marks);
     live_destroy(p);
     rates_destroy(&p->connects);
+    rates_destroy(&p->renewals);
     inboxes_destroy(&p->inboxes);
     clients_destroy(&p->clients);
     members_destroy(&p->members);

@@ -37,7 +37,7 @@ struct plugin {
     struct inboxes *inboxes;
     struct nodes nodes;
     struct asked asked;
-    struct rates *sends, *marks, *connects;
+    struct rates *sends, *marks, *connects, *renewals;
     struct typing *typing;
     struct presence *presence;
     struct queue *results;

@@ -128,6 +128,19 @@ test('a flood of events is answered rate_limited, by ack and by exception', { ti
     await socket.close();
 });
 
+// Each makes the broker check a signature, which by some keys takes it a millisecond.
+test('a flood of renewals is answered rate_limited, and renewals go on', { timeout: 20_000 }, async () => {
+    const door = await alice.mqtt();
+    const renew = () => door.client.publishAsync('chat/v1/users/alice/token/alice', alice.token, { qos: 1 });
+    const count = (what) => door.acks.items.filter((a) => a.status === what || a.code === what).length;
+    await Promise.all(Array.from({ length: 40 }, renew));
+    await until('all are answered', () => count('renewed') + count('rate_limited') === 40);
+    assert(count('renewed') >= 10 && count('renewed') <= 15, `${count('renewed')} were taken`);
+    const taken = count('renewed');
+    await until('one is taken again', async () => (await renew(), count('renewed') > taken));
+    await door.close();
+});
+
 test('sockets of one user: so many in each namespace, the next is refused', { timeout: 20_000 }, async () => {
     const carol = stack.user('carol');
     for (const namespace of ['/chat', '/calls']) {
