@@ -64,7 +64,7 @@ const BROKEN = {
     'what was rejected is stored': [(w) => {
         send(w.history, 'c4', { status: 'rejected', code: 'unavailable' });
         see(w.history, store(w, 'c4', 4));
-    }, /rejected \(unavailable\) and stored as seq 4/],
+    }, /rejected \(rest unavailable\) and stored as seq 4/],
     'what nobody sent is stored': [(w) => see(w.history, store(w, 'c4', 4)), /nobody sent seq 4/],
     'another body is taken for a resend': [(w) => send(w.history, 'c1', { status: 'stored', id: 'id1', seq: 1 }), /another body/],
     'a seq is missing': [(w) => w.rows.splice(1, 1), /has seq 3 in place 2/],
