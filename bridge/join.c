@@ -360,10 +360,6 @@ void join_begin(struct chat_socket *s, const struct asked *a, int64_t after, boo
     s->joins = j;
     if (catches_up && older(j) != NULL)
         hand_over(older(j), j);
-    if (first_waiting(s) == j && may_start(j)) {
-        start(j);
-        return;
-    }
     j->timer = clock->start(clock, s->chat->ports.config->answer_timeout_ms, on_timeout, j);
     start_next(s);
 }

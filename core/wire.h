@@ -31,11 +31,10 @@
 
 enum wire_type {
     /* parlord to plugin */
-    WIRE_HELLO =
-        1,     /* boot: a new link; whatever this node watched is forgotten; answered by STATE. seq: the first
-                  EVENT that is not told yet, if it is still known it comes now; 0: none is asked for */
-    WIRE_SEND, /* request, room, user, fallback_id, payload, request_id: a user's message, as on
-                  send/{user} */
+    WIRE_HELLO = 1, /* boot, seq: a new link; what this node watched is forgotten; it is told the events from
+                       that number on (0: none) as far as they are kept; answered by STATE */
+    WIRE_SEND,      /* request, room, user, fallback_id, payload, request_id: a user's message, as on
+                       send/{user} */
     WIRE_WATCH,     /* room: send its messages; answered by WATCHED */
     WIRE_UNWATCH,   /* room */
     WIRE_READ,      /* request, room, user, payload, request_id: as on read/{user}; answered by RECEIPT or

@@ -35,7 +35,7 @@ void kinds_init(struct kinds *kinds, size_t items_max);
 void kinds_finish(struct kinds *kinds);
 void kinds_clear(struct kinds *kinds);
 
-/* Notes the (prepared) item's kind; false when there was one like it, or there are items_max already. Two
+/* Notes the (prepared) item's kind; false when there was one like it, or more than items_max are there. Two
  * different ones that hash alike count as the same, which costs them no more than time. */
 bool kinds_add(struct kinds *kinds, const struct item *item);
 bool kinds_has(const struct kinds *kinds, const struct item *item);

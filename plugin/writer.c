@@ -168,11 +168,10 @@ static bool is_aged(const struct item *item, int64_t now_ns)
     return now_ns - item->arrived_ns > QUEUED_TROUBLE_NS;
 }
 
-int64_t writer_look_again(struct writer *w)
+/* What of that which waits was sent again? */
+static void look_again(struct writer *w, int64_t now_ns)
 {
-    writer_intake(w);
     kinds_clear(&w->again);
-    int64_t now_ns = clock_mono_ns();
     struct item *item = w->waiting.first;
     while (item != NULL && is_aged(item, now_ns))
         item = item_next(item);
@@ -180,7 +179,6 @@ int64_t writer_look_again(struct writer *w)
         if (is_named(w, item))
             kinds_add(&w->again, item);
     }
-    return now_ns;
 }
 
 /* What has waited for too long while the database was in trouble. */
@@ -222,7 +220,10 @@ void writer_database_is_down(struct writer *w, const struct error *e)
 void writer_in_trouble(struct writer *w, const struct error *e)
 {
     writer_database_is_down(w, e);
-    reject_aged(w, writer_look_again(w));
+    writer_intake(w);
+    int64_t now_ns = clock_mono_ns();
+    look_again(w, now_ns);
+    reject_aged(w, now_ns);
     writer_push(w);
 }
 

@@ -176,10 +176,10 @@ static size_t hold(struct writer *w, struct item **items, size_t count, const st
     if (e->code == ERROR_UNCERTAIN)
         for (size_t i = 0; i < count; i++)
             writer_doubt(w, items[i]);
-    writer_look_again(w);
+    writer_in_trouble(w, e); /* first: it knows then what was sent again */
     count = reject_held(w, items, count);
     reject_parked(w);
-    writer_in_trouble(w, e);
+    writer_push(w);
     return count;
 }
 

@@ -72,9 +72,6 @@ void writer_doubt(struct writer *w, struct item *item); /* marks it as uncertain
 /* May this message have been stored, by an earlier try of the item or of one like it? Then it is uncertain
  * from here on: nobody is told that it was rejected. */
 bool writer_in_doubt(struct writer *w, struct item *item);
-/* Intake before anything is rejected because it waits: what has been sent again? Returns the time
- * (clock_mono_ns) at which what waits was looked at. */
-int64_t writer_look_again(struct writer *w);
 void writer_intake(struct writer *w); /* takes over what has arrived; refused items are answered at once */
 void writer_database_is_up(struct writer *w);
 void writer_database_is_down(struct writer *w, const struct error *e);
