@@ -285,7 +285,7 @@ static void db_set(bool held, enum answer answer)
     pthread_mutex_unlock(&db.lock);
 }
 
-static void hold_commits(bool held)
+static inline void hold_commits(bool held)
 {
     pthread_mutex_lock(&db.lock);
     db.commit_held = held;
@@ -294,7 +294,7 @@ static void hold_commits(bool held)
 }
 
 /* From now on it is away, beginning with the chores that are held or come next. */
-static void go_away(bool chore_held)
+static inline void go_away(bool chore_held)
 {
     pthread_mutex_lock(&db.lock);
     db.chore_held = chore_held;
@@ -304,7 +304,7 @@ static void go_away(bool chore_held)
     pthread_mutex_unlock(&db.lock);
 }
 
-static void hold_chores(void)
+static inline void hold_chores(void)
 {
     pthread_mutex_lock(&db.lock);
     db.chore_held = true;

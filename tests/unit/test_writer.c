@@ -1,115 +1,14 @@
 /* The writer with a store of the test's own: batches, order, and who is told what when the database is away,
  * hangs, refuses data or has a locked room. */
-#include "core/clock.h"
-#include "plugin/writer.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "tests/unit/fake_store.h"
-
-#define NS_PER_MS   INT64_C(1000000)
-#define PATIENCE_NS (20000 * NS_PER_MS)
-
-/* The writer under test, and what it answers. */
-
-static struct config config = {.batch_max = 8,
-                               .queue_messages_max = 32,
-                               .queue_bytes_max = 1 << 20,
-                               .lock_timeout_ms = 200,
-                               .database_timeout_ms = 2000,
-                               .content_bytes_max = 1024,
-                               .payload_bytes_max = 4096};
-static struct queue *results;
-static struct writer *writer;
-static struct result *waiting; /* taken from the queue, not yet looked at */
-
-static void on_wake(void *context)
-{
-    (void)context;
-    queue_wake(results);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    be_well();
-    db.begun = db.committing = false;
-    db.calls = db.commits = 0;
-    db.poison[0] = '\0';
-    memset(db.locked, 0, sizeof db.locked);
-    db.last_seq = 0;
-    memset(db.read_of, 0, sizeof db.read_of);
-    results = queue_create(0, 0);
-    unsigned before = db.nobody;
-    int ok = writer_start(&config, 100, results, on_wake, NULL, &writer, NULL);
-    wait_for(&db.nobody, before + 1); /* its first act: the users of an earlier run are offline */
-    return ok;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    be_well();
-    writer_stop(&writer, 1000);
-    while (waiting != NULL || (waiting = (struct result *)(void *)queue_take(results)) != NULL) {
-        struct result *next = (struct result *)(void *)waiting->node.next;
-        result_destroy(&waiting);
-        waiting = next;
-    }
-    queue_destroy(&results);
-    return 0;
-}
-
-static struct item *make(uint8_t room, const char *id, const char *content)
-{
-    char json[256];
-    int size = snprintf(json, sizeof json, "{\"clientMessageId\":\"%s\",\"content\":\"%s\"}", id, content);
-    struct item *item = item_make("alice", 5, "", 0, json, (size_t)size);
-    item->room.bytes[0] = room;
-    item->arrived_ns = clock_mono_ns();
-    return item;
-}
-
-static void hand_over(struct item *item)
-{
-    assert_true(writer_submit(writer, item));
-    writer_wake(writer);
-}
-
-static void submit(uint8_t room, const char *id, const char *content)
-{
-    hand_over(make(room, id, content));
-}
-
-static struct result *next_result(void)
-{
-    if (waiting == NULL) {
-        queue_wait(results, clock_mono_ns() + PATIENCE_NS);
-        waiting = (struct result *)(void *)queue_take(results);
-    }
-    assert_non_null(waiting);
-    struct result *result = waiting;
-    waiting = (struct result *)(void *)result->node.next;
-    return result;
-}
-
-static void expect(enum result_kind kind, int64_t seq, const char *word, const char *in_ack)
-{
-    struct result *result = next_result();
-    assert_int_equal(result->kind, kind);
-    assert_string_equal(result->word, word);
-    assert_int_equal(result->seq, seq);
-    assert_non_null(strstr(result->ack, in_ack));
-    result_destroy(&result);
-}
+#include "tests/unit/writer_world.h"
 
 static void stores_and_answers(void **state)
 {
@@ -461,173 +360,6 @@ static void stop_does_not_wait_for_ever(void **state)
     assert_true(clock_mono_ns() - from_ns < 3000 * NS_PER_MS);
 }
 
-static void mark(uint8_t room, uint32_t link, uint64_t request, const char *payload)
-{
-    struct item *item = item_make("alice", 5, "", 0, payload, strlen(payload));
-    item->kind = ITEM_READ;
-    item->room.bytes[0] = room;
-    item->arrived_ns = clock_mono_ns();
-    item->link = link;
-    item->request = request;
-    hand_over(item);
-}
-
-static void expect_receipt(enum result_kind kind, uint64_t request, int64_t seq, const char *in_body)
-{
-    struct result *result = next_result();
-    assert_int_equal(result->kind, kind);
-    assert_int_equal(result->request, request);
-    assert_int_equal(result->seq, seq);
-    assert_int_equal(result->ack_size, 0);
-    assert_non_null(strstr(result->body, in_body));
-    result_destroy(&result);
-}
-
-static void marks_of_a_moment_are_one_receipt(void **state)
-{
-    (void)state;
-    for (int seq = 1; seq <= 5; seq++) {
-        char payload[32];
-        snprintf(payload, sizeof payload, "{\"seq\":%d}", seq);
-        mark(1, 0, 0, payload);
-    }
-    mark(1, 9, 77, "{\"seq\":3}");
-    expect_receipt(RESULT_RECEIPT, 0, 5, "\"userId\":\"alice\",\"readSeq\":5,\"deliveredSeq\":5,\"at\":\"2");
-    expect_receipt(RESULT_MARKED, 77, 5, "\"readSeq\":5");
-    assert_int_equal(db.calls, 1);
-    assert_int_equal(db.marks_rows, 1);
-    mark(1, 9, 78, "{\"seq\":2}"); /* nothing moves, and yet it is answered */
-    expect_receipt(RESULT_MARKED, 78, 5, "\"readSeq\":5");
-}
-
-static void bad_marks_are_rejected(void **state)
-{
-    (void)state;
-    const char *bad[] = {"",
-                         "5",
-                         "{}",
-                         "{\"seq\":-1}",
-                         "{\"seq\":1.5}",
-                         "{\"seq\":\"1\"}",
-                         "{\"seq\":1,\"messageId\":\"07000000-0000-7000-8000-000000000000\"}",
-                         "{\"messageId\":\"7\"}"};
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        mark(1, 0, 0, bad[i]);
-        expect(RESULT_REJECTED, 0, i == 0 ? "invalid_json" : "invalid_receipt", "\"status\":\"rejected\"");
-    }
-    mark(100, 0, 0, "{\"seq\":1,\"clientMessageId\":\"mine\"}");
-    expect(RESULT_REJECTED, 0, "room_not_found", "\"clientMessageId\":\"mine\"");
-}
-
-/* Two messages' ids of one user and room are two rounds; the unknown one is refused alone. */
-static void marks_by_message(void **state)
-{
-    (void)state;
-    mark(1, 9, 1, "{\"messageId\":\"06000000-0000-7000-8000-000000000000\"}");
-    mark(1, 9, 2, "{\"messageId\":\"63000000-0000-7000-8000-000000000000\"}");
-    mark(1, 9, 3, "{\"seq\":7}");
-    expect_receipt(RESULT_RECEIPT, 0, 6, "\"readSeq\":6");
-    expect_receipt(RESULT_MARKED, 1, 6, "\"readSeq\":6");
-    expect_receipt(RESULT_RECEIPT, 0, 7, "\"readSeq\":7");
-    struct result *result = next_result();
-    assert_int_equal(result->request, 2);
-    assert_string_equal(result->word, "message_not_found");
-    result_destroy(&result);
-    expect_receipt(RESULT_MARKED, 3, 7, "\"readSeq\":7");
-}
-
-static void a_locked_mark_costs_only_itself(void **state)
-{
-    (void)state;
-    db.locked[2] = true;
-    for (uint8_t room = 1; room <= 4; room++)
-        mark(room, 0, 0, "{\"seq\":1}");
-    for (int i = 0; i < 3; i++)
-        expect_receipt(RESULT_RECEIPT, 0, 1, "alice");
-    expect(RESULT_REJECTED, 0, "unavailable", "rejected");
-    assert_true(writer_database_up(writer));
-}
-
-/* Stored without an answer: the next try finds nothing to move, and the room is told all the same. */
-static void an_uncertain_mark_is_told(void **state)
-{
-    (void)state;
-    db_set(false, ANSWER_UNCERTAIN_BUT_STORED);
-    mark(1, 9, 5, "{\"seq\":4}");
-    wait_for_calls(1);
-    db_set(false, ANSWER_OK);
-    expect_receipt(RESULT_RECEIPT, 0, 4, "\"readSeq\":4");
-    expect_receipt(RESULT_MARKED, 5, 4, "\"readSeq\":4");
-}
-
-/* Of each user the newest, after the rows of an earlier run were set offline; at the end, nobody is online.
- */
-static void presence_is_stored(void **state)
-{
-    (void)state;
-    writer_stop(&writer, 1000); /* the one of set_up has said already that nobody is online */
-    pthread_mutex_lock(&db.lock);
-    db.attended[0] = '\0';
-    db.nobody = 0;
-    pthread_mutex_unlock(&db.lock);
-    assert_int_equal(writer_start(&config, 100, results, on_wake, NULL, &writer, NULL), 0);
-    writer_note_presence(writer, "bob", true, 5);
-    writer_note_presence(writer, "ann", true, 6);
-    writer_note_presence(writer, "bob", false, 7);
-    writer_wake(writer);
-    pthread_mutex_lock(&db.lock);
-    while (strstr(db.attended, "bob0 ") == NULL || strstr(db.attended, "ann1 ") == NULL)
-        pthread_cond_wait(&db.changed, &db.lock);
-    unsigned before = db.nobody_before;
-    pthread_mutex_unlock(&db.lock);
-    writer_stop(&writer, 1000);
-    assert_int_equal(before, 1);
-    assert_int_equal(db.nobody, 2);
-}
-
-/* What came while a chore waited for a database that hung is answered when that gives up, and is not made to
- * wait for another try. */
-static void is_told_behind_a_chore(unsigned chores)
-{
-    wait_for(&db.chores, chores);
-    struct item *item = make(1, "a", "x");
-    item->arrived_ns -= 1500 * NS_PER_MS;
-    hand_over(item);
-    unsigned calls = db.calls;
-    go_away(false);
-    expect(RESULT_REJECTED, 0, "unavailable", "\"a\"");
-    assert_int_equal(db.calls, calls);
-    assert_false(writer_database_up(writer));
-}
-
-static void behind_presence_is_told_in_time(void **state)
-{
-    (void)state;
-    unsigned chores = db.chores;
-    hold_chores();
-    writer_note_presence(writer, "bob", true, 5);
-    writer_wake(writer);
-    is_told_behind_a_chore(chores + 1);
-}
-
-static void behind_a_receipt_is_told_in_time(void **state)
-{
-    (void)state;
-    unsigned chores = db.chores;
-    hold_chores();
-    mark(1, 0, 0, "{\"seq\":1}");
-    is_told_behind_a_chore(chores + 1);
-}
-
-static void behind_a_reconnect_is_told_in_time(void **state)
-{
-    (void)state;
-    unsigned chores = db.chores;
-    go_away(true);
-    writer_wake(writer);
-    is_told_behind_a_chore(chores + 1);
-}
-
 static void refuses_a_database_of_another_schema(void **state)
 {
     (void)state;
@@ -643,8 +375,6 @@ static void refuses_a_database_of_another_schema(void **state)
     writer_stop(&other, 100);
     db.connect_word = NULL;
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
@@ -668,15 +398,6 @@ int main(void)
         TEST(makes_or_takes_the_missing_id),
         TEST(stop_stores_what_was_accepted),
         TEST(stop_does_not_wait_for_ever),
-        TEST(marks_of_a_moment_are_one_receipt),
-        TEST(bad_marks_are_rejected),
-        TEST(marks_by_message),
-        TEST(a_locked_mark_costs_only_itself),
-        TEST(an_uncertain_mark_is_told),
-        TEST(presence_is_stored),
-        TEST(behind_presence_is_told_in_time),
-        TEST(behind_a_receipt_is_told_in_time),
-        TEST(behind_a_reconnect_is_told_in_time),
         TEST(refuses_a_database_of_another_schema),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
