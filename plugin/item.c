@@ -61,8 +61,7 @@ void item_destroy(struct item **item)
 {
     if (item == NULL || *item == NULL)
         return;
-    if ((*item)->prepared)
-        draft_finish(&(*item)->draft);
+    draft_finish(&(*item)->draft);
     free(*item);
     *item = NULL;
 }

@@ -58,10 +58,24 @@ static uint64_t *kind_slot(const struct kinds *kinds, uint64_t hash)
     return &kinds->hashes[at];
 }
 
+static void grow(struct kinds *kinds)
+{
+    struct kinds larger = {.size = kinds->size * 2, .count = kinds->count};
+    larger.hashes = mem_zalloc(larger.size, sizeof larger.hashes[0]);
+    for (size_t i = 0; i < kinds->size; i++)
+        if (kinds->hashes[i] != 0)
+            *kind_slot(&larger, kinds->hashes[i]) = kinds->hashes[i];
+    kinds_finish(kinds);
+    *kinds = larger;
+}
+
 bool kinds_add(struct kinds *kinds, const struct item *item)
 {
-    uint64_t hash = kind_hash(item), *slot = kind_slot(kinds, hash);
-    if (*slot != 0 || kinds->count >= kinds->size / 2)
+    uint64_t hash = kind_hash(item);
+    if (kinds->count >= kinds->size / 2)
+        grow(kinds);
+    uint64_t *slot = kind_slot(kinds, hash);
+    if (*slot != 0)
         return false;
     *slot = hash;
     kinds->count++;

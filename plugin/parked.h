@@ -31,12 +31,12 @@ struct kinds {
     size_t size, count;
 };
 
-void kinds_init(struct kinds *kinds, size_t items_max);
+void kinds_init(struct kinds *kinds, size_t items); /* with room for so many; grows with more */
 void kinds_finish(struct kinds *kinds);
 void kinds_clear(struct kinds *kinds);
 
-/* Notes the (prepared) item's kind; false when there was one like it, or more than items_max are there. Two
- * different ones that hash alike count as the same, which costs them no more than time. */
+/* Notes the (prepared) item's kind; false when there was one like it. Two different ones that hash alike
+ * count as the same, which costs them no more than time. */
 bool kinds_add(struct kinds *kinds, const struct item *item);
 bool kinds_has(const struct kinds *kinds, const struct item *item);
 

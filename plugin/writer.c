@@ -50,10 +50,11 @@ int writer_prepare(struct writer *w, struct item *item, struct error *e)
 {
     if (item->prepared)
         return 0;
-    item->prepared = true;
+    draft_finish(&item->draft); /* what could be read of a bad one, at an earlier look */
     int ok = draft_parse(item->payload, item->payload_size, w->config, &item->draft, e);
     if (ok != 0)
         return ok;
+    item->prepared = true;
     int64_t now_ms = clock_wall_ms();
     uuid_make(&item->id, now_ms);
     item->created_at_ms = now_ms;
@@ -127,8 +128,7 @@ static void reject_refused(struct writer *w, struct item *item)
         writer_reject(w, item, &why);
 }
 
-/* Was it sent again meanwhile, and will that one be tried? Its answer is for both then; a parlord is told. */
-static bool comes_again(struct writer *w, struct item *item)
+bool writer_comes_again(struct writer *w, struct item *item)
 {
     return item->link == LINK_NONE && w->again.count > 0 && is_named(w, item) && kinds_has(&w->again, item);
 }
@@ -136,7 +136,7 @@ static bool comes_again(struct writer *w, struct item *item)
 void writer_reject_unavailable(struct writer *w, struct item *item)
 {
     struct error why;
-    if (comes_again(w, item)) {
+    if (writer_comes_again(w, item)) {
         writer_item_done(w, item);
         return;
     }
@@ -163,31 +163,43 @@ void writer_intake(struct writer *w)
     }
 }
 
-static bool is_aged(const struct item *item, int64_t now_ns)
+static bool is_aged(const struct writer *w, const struct item *item)
 {
-    return now_ns - item->arrived_ns > QUEUED_TROUBLE_NS;
+    return w->looked_ns - item->arrived_ns > QUEUED_TROUBLE_NS;
 }
 
-/* What of that which waits was sent again? */
-static void look_again(struct writer *w, int64_t now_ns)
+/* Is one like it held for its next try? Its answer will be for both. */
+static bool is_held(struct writer *w, struct item *item)
 {
+    return w->held.count > 0 && is_named(w, item) && kinds_has(&w->held, item);
+}
+
+static void note_again(struct writer *w, struct item *item)
+{
+    if (is_named(w, item))
+        kinds_add(&w->again, item);
+}
+
+void writer_look_again(struct writer *w)
+{
+    w->looked_ns = clock_mono_ns();
     kinds_clear(&w->again);
-    struct item *item = w->waiting.first;
-    while (item != NULL && is_aged(item, now_ns))
-        item = item_next(item);
-    for (; item != NULL; item = item_next(item)) {
-        if (is_named(w, item))
-            kinds_add(&w->again, item);
-    }
+    for (struct item *item = w->waiting.first; item != NULL; item = item_next(item))
+        if (!is_aged(w, item) || is_held(w, item))
+            note_again(w, item);
+    for (struct parked_room *room = w->parked.rooms; room < w->parked.rooms + w->parked.count; room++)
+        for (struct item *item = room->items.first; item != NULL; item = item_next(item))
+            if (!writer_parked_too_long(w, item))
+                note_again(w, item);
 }
 
 /* What has waited for too long while the database was in trouble. */
-static void reject_aged(struct writer *w, int64_t now_ns)
+static void reject_aged(struct writer *w)
 {
     struct item_list kept = {0};
-    while (w->waiting.first != NULL && is_aged(w->waiting.first, now_ns)) {
+    while (w->waiting.first != NULL && is_aged(w, w->waiting.first)) {
         struct item *item = item_list_pop(&w->waiting);
-        if (writer_in_doubt(w, item))
+        if (writer_in_doubt(w, item) || is_held(w, item))
             item_list_put(&kept, item);
         else
             writer_reject_unavailable(w, item);
@@ -221,9 +233,8 @@ void writer_in_trouble(struct writer *w, const struct error *e)
 {
     writer_database_is_down(w, e);
     writer_intake(w);
-    int64_t now_ns = clock_mono_ns();
-    look_again(w, now_ns);
-    reject_aged(w, now_ns);
+    writer_look_again(w);
+    reject_aged(w);
     writer_push(w);
 }
 

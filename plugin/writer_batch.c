@@ -11,10 +11,11 @@
  *   is unknown: its messages are marked uncertain and the same batch is tried again until the database tells
  *   (its ids are in it or not). Nobody is told anything until then: `rejected` might be a lie, and a message
  *   that was committed must still be fanned out, in its order. What its sender, or the library under it,
- * sends again meanwhile is as uncertain: one answer is believed of both.
+ *   sends again meanwhile is as uncertain: one answer is believed of both.
  * - What waits behind such a batch, or while the database is away, has certainly not been stored. Before each
  *   new try of anything, receipts and presence too, everything that waits longer than QUEUED_TROUBLE_NS is
- *   rejected as `unavailable`; one that was sent again has the answer of the newest. The longest wait is then
+ *   rejected as `unavailable`; one that was sent again has the answer of the newest, and one whose like is
+ *   held waits with it. The longest wait is then
  *   QUEUED_TROUBLE_NS and one commit timeout.
  * - A room whose row is locked by somebody makes its batch `busy` after LOCK_TRIES_th of lock_timeout_ms. The
  *   batch is then done again room by room, and the room that is busy is parked: its messages wait apart, in
@@ -41,6 +42,10 @@
 static void reject_busy(struct writer *w, struct item *item)
 {
     struct error why;
+    if (writer_comes_again(w, item)) {
+        writer_item_done(w, item);
+        return;
+    }
     error_set(&why, ERROR_UNAVAILABLE, "busy", "the room is busy; send the message again in a while");
     writer_reject(w, item, &why);
 }
@@ -49,6 +54,8 @@ static void reject_busy(struct writer *w, struct item *item)
 static void park(struct writer *w, struct item **items, size_t count)
 {
     struct parked_room *parked = parked_make(&w->parked, &items[0]->room);
+    if (parked == NULL)
+        writer_look_again(w);
     for (size_t i = count; i-- > 0;) {
         if (parked != NULL)
             item_list_put_back(&parked->items, items[i]);
@@ -61,15 +68,21 @@ static void park(struct writer *w, struct item **items, size_t count)
         parked->retry_ns = clock_mono_ns() + RETRY_PARKED_NS;
 }
 
+bool writer_parked_too_long(const struct writer *w, const struct item *item)
+{
+    return w->looked_ns - item->arrived_ns > w->config->lock_timeout_ms * NS_PER_MS;
+}
+
 /* Rejects what is parked for too long; what may have been stored stays. */
 static void reject_parked(struct writer *w)
 {
-    int64_t now_ns = clock_mono_ns(), max_ns = w->config->lock_timeout_ms * NS_PER_MS;
+    if (w->parked.count > 0)
+        writer_look_again(w);
     for (struct parked_room *parked = w->parked.rooms; parked < w->parked.rooms + w->parked.count; parked++) {
         struct item_list kept = {0};
         while (parked->items.first != NULL) {
             struct item *item = item_list_pop(&parked->items);
-            if (now_ns - item->arrived_ns <= max_ns || writer_in_doubt(w, item))
+            if (!writer_parked_too_long(w, item) || writer_in_doubt(w, item))
                 item_list_put(&kept, item);
             else
                 reject_busy(w, item);
@@ -130,13 +143,17 @@ static void deliver_all(struct writer *w, struct item **items, const struct stor
     writer_push(w);
 }
 
+static bool held_too_long(const struct item *item, int64_t now_ns)
+{
+    return !item->uncertain && now_ns - item->arrived_ns > HELD_TROUBLE_NS;
+}
+
 /* Rejects those of a batch that were certainly not stored and have waited long; returns how many stay. */
-static size_t reject_held(struct writer *w, struct item **items, size_t count)
+static size_t reject_held(struct writer *w, struct item **items, size_t count, int64_t now_ns)
 {
     size_t kept = 0;
-    int64_t now_ns = clock_mono_ns();
     for (size_t i = 0; i < count; i++) {
-        if (now_ns - items[i]->arrived_ns <= HELD_TROUBLE_NS || writer_in_doubt(w, items[i]))
+        if (!held_too_long(items[i], now_ns) || writer_in_doubt(w, items[i]))
             items[kept++] = items[i];
         else
             writer_reject_unavailable(w, items[i]);
@@ -170,14 +187,20 @@ static void store_rooms(struct writer *w, struct item **items, size_t count)
 }
 
 /* After a failed try of a batch that stays whole: answers who can be answered; returns how many are to be
- * tried again. */
+ * tried again. What waits is looked at between: it lives with one like it that is held, and answers for one
+ * that is not. */
 static size_t hold(struct writer *w, struct item **items, size_t count, const struct error *e)
 {
-    if (e->code == ERROR_UNCERTAIN)
-        for (size_t i = 0; i < count; i++)
+    int64_t now_ns = clock_mono_ns();
+    for (size_t i = 0; i < count; i++) {
+        if (e->code == ERROR_UNCERTAIN)
             writer_doubt(w, items[i]);
-    writer_in_trouble(w, e); /* first: it knows then what was sent again */
-    count = reject_held(w, items, count);
+        if (!held_too_long(items[i], now_ns))
+            kinds_add(&w->held, items[i]);
+    }
+    writer_in_trouble(w, e);
+    kinds_clear(&w->held);
+    count = reject_held(w, items, count, now_ns);
     reject_parked(w);
     writer_push(w);
     return count;
@@ -336,6 +359,7 @@ void writer_init_batches(struct writer *w)
     w->batch_max = (size_t)w->config->batch_max;
     kinds_init(&w->kinds, w->batch_max);
     kinds_init(&w->doubts, w->batch_max);
+    kinds_init(&w->held, w->batch_max);
     kinds_init(&w->again, w->batch_max);
     for (struct flight *flight = w->flights; flight < w->flights + FLIGHTS; flight++) {
         flight->items = mem_zalloc(w->batch_max, sizeof flight->items[0]);
@@ -347,6 +371,7 @@ void writer_finish_batches(struct writer *w)
 {
     kinds_finish(&w->kinds);
     kinds_finish(&w->doubts);
+    kinds_finish(&w->held);
     kinds_finish(&w->again);
     for (struct flight *flight = w->flights; flight < w->flights + FLIGHTS; flight++) {
         free(flight->items);

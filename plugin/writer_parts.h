@@ -51,7 +51,9 @@ struct writer {
     struct kinds kinds;                          /* of the batch that is being made */
     struct kinds doubts;                         /* of the uncertain ones */
     size_t doubtful;                             /* uncertain items that there are */
-    struct kinds again;                          /* of those that wait, and not yet for too long */
+    struct kinds held;                           /* of those that wait for the next try of their batch */
+    struct kinds again;                          /* of those behind them that are not yet to be rejected */
+    int64_t looked_ns; /* when that was looked at: what "yet" means until the next look */
     size_t batch_max;
     struct queue_node *answers, **answers_end;
     int64_t committed_ns; /* the last batch */
@@ -72,6 +74,10 @@ void writer_doubt(struct writer *w, struct item *item); /* marks it as uncertain
 /* May this message have been stored, by an earlier try of the item or of one like it? Then it is uncertain
  * from here on: nobody is told that it was rejected. */
 bool writer_in_doubt(struct writer *w, struct item *item);
+/* Was it sent again, and will that one be tried? Its answer is for both then: nobody is to be told of this
+ * one but a parlord. As of the last writer_look_again, which looks at all that wait or are parked. */
+bool writer_comes_again(struct writer *w, struct item *item);
+void writer_look_again(struct writer *w);
 void writer_intake(struct writer *w); /* takes over what has arrived; refused items are answered at once */
 void writer_database_is_up(struct writer *w);
 void writer_database_is_down(struct writer *w, const struct error *e);
@@ -86,7 +92,8 @@ void writer_finish_batches(struct writer *w);
 /* Makes the next batch of what waits and stores it, but for its commit, which is left under way; the one
  * before is complete then. False when nothing waits: then nothing has happened. */
 bool writer_store_next(struct writer *w);
-void writer_land(struct writer *w);         /* waits for the commit under way, if there is one */
+void writer_land(struct writer *w); /* waits for the commit under way, if there is one */
+bool writer_parked_too_long(const struct writer *w, const struct item *item);
 void writer_retry_parked(struct writer *w); /* those whose time has come; forgets rooms with nothing left */
 void writer_abandon(struct writer *w, struct item **items, size_t count); /* at the end, without an answer */
 

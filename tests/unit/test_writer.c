@@ -225,6 +225,60 @@ static void who_comes_again_is_answered_once(void **state)
     expect(RESULT_STORED, 3, "", "\"behind\"");
 }
 
+/* The same where the first one is held for its next try: nobody is told while that may yet be stored. */
+static void who_comes_again_behind_one_that_is_held(void **state)
+{
+    (void)state;
+    db_set(true, ANSWER_OK);
+    struct item *held = make(1, "a", "x"), *again = make(1, "a", "x");
+    held->arrived_ns += PATIENCE_NS;
+    again->arrived_ns -= PATIENCE_NS;
+    hand_over(held);
+    wait_for_calls(1);
+    hand_over(again);
+    submit(1, "behind", "x");
+    db_set(false, ANSWER_AWAY);
+    expect(RESULT_REJECTED, 0, "unavailable", "\"behind\"");
+    db_set(false, ANSWER_OK);
+    expect(RESULT_STORED, 1, "", "\"a\"");
+    expect(RESULT_REPLAYED, 1, "", "\"a\"");
+}
+
+/* And where their room is busy. */
+static void who_comes_again_in_a_busy_room_is_answered_once(void **state)
+{
+    (void)state;
+    lock(2, true);
+    submit(2, "a", "x");
+    struct item *again = make(2, "a", "x");
+    again->arrived_ns += PATIENCE_NS;
+    hand_over(again);
+    submit(2, "b", "x");
+    expect(RESULT_REJECTED, 0, "busy", "\"b\"");
+    lock(2, false);
+    expect(RESULT_STORED, 1, "", "\"a\"");
+    submit(1, "behind", "x");
+    expect(RESULT_STORED, 2, "", "\"behind\"");
+}
+
+/* It is looked at for its id while the database is away, and is no better for that. */
+static void a_bad_one_that_was_looked_at_is_still_bad(void **state)
+{
+    (void)state;
+    db_set(false, ANSWER_AWAY);
+    struct item *first = make(1, "first", "x");
+    first->arrived_ns += PATIENCE_NS;
+    hand_over(first);
+    wait_for_calls(1);
+    struct item *bad = make(1, "bad", "x\",\"type\":\"none");
+    bad->arrived_ns += PATIENCE_NS;
+    hand_over(bad);
+    wait_for_calls(4);
+    db_set(false, ANSWER_OK);
+    expect(RESULT_STORED, 1, "", "\"first\"");
+    expect(RESULT_REJECTED, 0, "invalid_message", "\"clientMessageId\":\"bad\"");
+}
+
 /* "a" commits, behind it "b" is begun. */
 static void begin_behind_a_commit(void)
 {
@@ -390,6 +444,9 @@ int main(void)
         TEST(uncertain_is_never_called_rejected),
         TEST(a_resend_of_an_uncertain_one_is_never_called_rejected),
         TEST(who_comes_again_is_answered_once),
+        TEST(who_comes_again_behind_one_that_is_held),
+        TEST(who_comes_again_in_a_busy_room_is_answered_once),
+        TEST(a_bad_one_that_was_looked_at_is_still_bad),
         TEST(the_next_batch_is_begun_while_one_commits),
         TEST(a_commit_that_fails_takes_nothing_with_it),
         TEST(behind_a_commit_of_unknown_fate_is_told_in_time),
