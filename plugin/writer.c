@@ -1,9 +1,8 @@
 /* The thread, what comes to it, and who is told what. How batches are stored, and what becomes of those that
  * fail, is in writer_batch.c; receipts and presence are in writer_live.c.
  *
- * While a batch commits, the next is made of what has arrived and its statements are sent: the database goes
- * from one to the other without waiting for this thread, which answers the first one's senders meanwhile. All
- * else (receipts, presence, rooms that were busy, watermarks) is done when no batch is under way. */
+ * While the database runs a batch's statements, this thread answers the senders of the one before. All else
+ * (receipts, presence, rooms that were busy, watermarks) is done when no batch is under way. */
 #include "plugin/writer.h"
 
 #include "core/clock.h"
@@ -293,13 +292,13 @@ static bool chores_due(const struct writer *w)
            atomic_load(&w->stopping);
 }
 
-/* Stores what there is, the last batch's commit beside the next one's beginning; false when there was nothing
- * to store. */
+/* Stores what there is, and leaves the last batch's commit under way unless something else is due; false when
+ * there was nothing to store. */
 static bool one_turn(struct writer *w)
 {
     writer_intake(w);
     bool busy = writer_store_next(w);
-    if (anything_waits(w) && !chores_due(w))
+    if (w->committing != NULL && !chores_due(w))
         return true;
     writer_land(w);
     if (w->parked.count > 0)
@@ -327,7 +326,7 @@ static void *writer_run(void *context)
         bool busy = one_turn(w);
         if (atomic_load(&w->stopping) && (!anything_waits(w) || writer_out_of_time(w)))
             break;
-        if (busy && anything_waits(w))
+        if (busy && (anything_waits(w) || w->committing != NULL))
             continue;
         if (!busy)
             queue_wait(w->items, wait_until(w));

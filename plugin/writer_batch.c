@@ -1,8 +1,10 @@
 /* How batches are stored, and who is told what when that fails.
  *
- * A batch goes in three steps (store.h). When its commit has begun, the next one is made of what has arrived
- * and its statements are sent; then the commit's answer is awaited. A batch that was begun behind a commit of
- * unknown fate was not stored: its messages wait again, before all others.
+ * A batch goes in three steps (store.h). While it commits, the next one gathers; when the commit is complete,
+ * the next one's statements are sent first, and then its own senders are answered while the database works.
+ * With BEHIND_MIN messages or a whole batch waiting it does not gather any longer: its statements are sent
+ * behind the commit, so that the database goes from one to the other. Should that commit's fate be unknown,
+ * the batch behind it was not stored: its messages wait again, before all others.
  *
  * The time limits are one design. A sender must have an answer within two seconds whatever the database does,
  * and what may have been stored must never be called rejected:
@@ -36,6 +38,7 @@
 #define HELD_TROUBLE_NS (1000 * NS_PER_MS) /* a batch that was certainly not stored waits so long */
 #define RETRY_PARKED_NS (250 * NS_PER_MS)
 #define BATCH_BYTES_MAX (8 * 1024 * 1024)
+#define BEHIND_MIN      64
 
 /* Rooms that are busy. */
 
@@ -130,11 +133,10 @@ static void fill_rows(struct store_item *rows, struct item *const *items, size_t
                                       .created_at_ms = items[i]->created_at_ms};
 }
 
-/* A batch was committed: answers each. */
+/* A batch was committed, at committed_ns: answers each. */
 static void deliver_all(struct writer *w, struct item **items, const struct store_item *rows, size_t count,
                         int64_t from_ns)
 {
-    w->committed_ns = clock_mono_ns();
     metric_note(&w->stats.batch, &metric_sizes, (int64_t)count);
     metric_note(&w->stats.commit, &metric_seconds, w->committed_ns - from_ns);
     writer_database_is_up(w);
@@ -247,6 +249,7 @@ static void store_group(struct writer *w, struct item **items, size_t count)
         }
         fill_rows(rows, items, count);
         if (store_batch(w->store, rows, count, writer_commit_deadline(w), &e) == 0) {
+            w->committed_ns = clock_mono_ns();
             deliver_all(w, items, rows, count, from_ns);
             return;
         }
@@ -280,7 +283,7 @@ static size_t compose(struct writer *w, struct item_list *list, bool divert, str
     return count;
 }
 
-/* One batch beside another. */
+/* One batch behind another. */
 
 /* Was begun, but its connection is gone: its items wait again, before all others. */
 static void take_back(struct writer *w, struct flight *flight)
@@ -289,48 +292,78 @@ static void take_back(struct writer *w, struct flight *flight)
         item_list_put_back(&w->waiting, flight->items[--flight->count]);
 }
 
-/* Waits for the batch that commits, if one does. False when it could not be completed at once: what was begun
- * behind it (NULL: nothing) was taken back, and it was stored again by itself. */
-static bool land(struct writer *w, struct flight *behind)
+/* Waits for the commit under way: 0, and the batch is yours to be answered. -1 when it could not be completed
+ * at once: what was begun behind it (NULL: nothing) was taken back, and it was stored again by itself. */
+static int await_commit(struct writer *w, struct flight *behind)
 {
     struct flight *flight = w->committing;
     struct error e = {0};
-    if (flight == NULL)
-        return true;
     w->committing = NULL;
     if (store_complete(w->store, flight->rows, flight->count, flight->deadline_ns, &e) == 0) {
-        deliver_all(w, flight->items, flight->rows, flight->count, flight->from_ns);
-        return true;
+        w->committed_ns = clock_mono_ns();
+        return 0;
     }
     if (behind != NULL)
         take_back(w, behind);
     store_group(w, flight->items, failed(w, flight->items, flight->count, &e));
-    return false;
+    return -1;
+}
+
+static void answer_flight(struct writer *w, struct flight *flight)
+{
+    deliver_all(w, flight->items, flight->rows, flight->count, flight->from_ns);
 }
 
 void writer_land(struct writer *w)
 {
-    land(w, NULL);
+    struct flight *flight = w->committing;
+    if (flight != NULL && await_commit(w, NULL) == 0)
+        answer_flight(w, flight);
+}
+
+/* Is it worth the while to begin the next batch before the commit under way is complete? */
+static bool many_wait(const struct writer *w)
+{
+    size_t many = w->batch_max < BEHIND_MIN ? w->batch_max : BEHIND_MIN, count = 0;
+    for (struct item *item = w->waiting.first; item != NULL && count < many; item = item_next(item))
+        count++;
+    return count >= many;
+}
+
+static int begin(struct writer *w, struct flight *next, struct error *e)
+{
+    next->from_ns = clock_mono_ns();
+    fill_rows(next->rows, next->items, next->count);
+    next->deadline_ns = writer_commit_deadline(w); /* to connect too, where that is needed */
+    return store_begin(w->store, next->rows, next->count, next->deadline_ns, e);
 }
 
 bool writer_store_next(struct writer *w)
 {
-    struct flight *next = w->committing == &w->flights[0] ? &w->flights[1] : &w->flights[0];
+    struct flight *last = w->committing;
+    struct flight *next = last == &w->flights[0] ? &w->flights[1] : &w->flights[0];
     struct error e = {0};
-    next->count = compose(w, &w->waiting, true, next->items);
-    writer_push(w);
-    if (next->count == 0)
-        return false;
-    next->from_ns = clock_mono_ns();
-    fill_rows(next->rows, next->items, next->count);
-    next->deadline_ns = writer_commit_deadline(w); /* to connect too, where that is needed */
-    int ok = store_begin(w->store, next->rows, next->count, next->deadline_ns, &e);
-    if (w->committing != NULL) {
-        if (!land(w, next))
+    int ok = 0;
+    if (last != NULL && !many_wait(w)) {
+        if (await_commit(w, NULL) != 0)
             return true;
-        next->from_ns = w->committed_ns;
+        writer_intake(w);
+    }
+    next->count = compose(w, &w->waiting, true, next->items);
+    if (next->count > 0)
+        ok = begin(w, next, &e);
+    if (w->committing != NULL) {
+        if (await_commit(w, next) != 0)
+            return true;
         next->deadline_ns = writer_commit_deadline(w);
     }
+    if (last != NULL) {
+        next->from_ns = w->committed_ns;
+        answer_flight(w, last);
+    }
+    writer_push(w); /* of those that composing has refused */
+    if (next->count == 0)
+        return last != NULL;
     if (ok == 0)
         ok = store_execute(w->store, next->rows, next->count, next->deadline_ns, &e);
     if (ok == 0)

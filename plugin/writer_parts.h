@@ -90,7 +90,7 @@ int64_t writer_commit_deadline(const struct writer *w);
 void writer_init_batches(struct writer *w);
 void writer_finish_batches(struct writer *w);
 /* Makes the next batch of what waits and stores it, but for its commit, which is left under way; the one
- * before is complete then. False when nothing waits: then nothing has happened. */
+ * before is complete then, and answered. False when there was neither: then nothing has happened. */
 bool writer_store_next(struct writer *w);
 void writer_land(struct writer *w); /* waits for the commit under way, if there is one */
 bool writer_parked_too_long(const struct writer *w, const struct item *item);

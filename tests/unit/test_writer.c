@@ -65,7 +65,7 @@ static void bad_json_costs_only_itself(void **state)
     hand_over(bad);
     submit(1, "b", "x");
     db_set(false, ANSWER_OK);
-    expect(RESULT_REJECTED, 0, "invalid_json", "\"clientMessageId\":null"); /* waits for no commit */
+    expect(RESULT_REJECTED, 0, "invalid_json", "\"clientMessageId\":null");
     expect(RESULT_STORED, 1, "", "\"first\"");
     expect(RESULT_STORED, 2, "", "\"b\"");
 }
@@ -279,14 +279,30 @@ static void a_bad_one_that_was_looked_at_is_still_bad(void **state)
     expect(RESULT_REJECTED, 0, "invalid_message", "\"clientMessageId\":\"bad\"");
 }
 
-/* "a" commits, behind it "b" is begun. */
+/* A whole batch waits: it is not left to gather. */
+static void submit_batch(const char *const ids[])
+{
+    for (size_t i = 0; i < BATCH_MAX; i++)
+        assert_true(writer_submit(writer, make(1, ids[i], "x")));
+    writer_wake(writer);
+}
+
+static const char *const b[BATCH_MAX] = {"b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8"};
+
+static void expect_batch(enum result_kind kind, int64_t seq, const char *word)
+{
+    for (size_t i = 0; i<BATCH_MAX; i++, seq += seq> 0)
+        expect(kind, seq, word, b[i]);
+}
+
+/* "a" commits, behind it the batch "b" is begun. */
 static void begin_behind_a_commit(void)
 {
     hold_commits(true);
     db_set(true, db.answer);
     submit(1, "a", "x");
     wait_for_calls(1);
-    submit(1, "b", "x"); /* before a's commit begins: it is not waited for by itself */
+    submit_batch(b); /* before a's commit begins: it is not waited for by itself */
     db_set(false, db.answer);
     wait_for(&db.commits, 1);
     wait_for_calls(2);
@@ -299,8 +315,40 @@ static void the_next_batch_is_begun_while_one_commits(void **state)
     assert_true(queue_empty(results)); /* nobody is answered before the commit */
     hold_commits(false);
     expect(RESULT_STORED, 1, "", "\"a\"");
-    expect(RESULT_STORED, 2, "", "\"b\"");
+    expect_batch(RESULT_STORED, 2, "");
     assert_int_equal(db.calls, 2);
+}
+
+/* Fewer gather until the commit is complete, those that came after it began as well. */
+static void the_next_batch_gathers_while_one_commits(void **state)
+{
+    (void)state;
+    hold_commits(true);
+    submit(1, "a", "x");
+    wait_for(&db.commits, 1);
+    submit(1, "b", "x");
+    submit(1, "c", "x");
+    assert_int_equal(db.calls, 1);
+    hold_commits(false);
+    expect(RESULT_STORED, 1, "", "\"a\"");
+    expect(RESULT_STORED, 2, "", "\"b\"");
+    expect(RESULT_STORED, 3, "", "\"c\"");
+    assert_int_equal(db.calls, 2);
+}
+
+/* It is begun before those of the one that was committed are answered, and costs them nothing when that goes
+ * wrong. */
+static void a_batch_that_cannot_begin_costs_the_committed_nothing(void **state)
+{
+    (void)state;
+    hold_commits(true);
+    submit(1, "a", "x");
+    wait_for(&db.commits, 1);
+    submit(1, "b", "x");
+    db_set(false, ANSWER_AWAY);
+    hold_commits(false);
+    expect(RESULT_STORED, 1, "", "\"a\"");
+    expect(RESULT_REJECTED, 0, "unavailable", "\"b\"");
 }
 
 /* What was begun behind it is done again, behind it: in order, once. */
@@ -313,9 +361,9 @@ static void a_commit_that_fails_takes_nothing_with_it(void **state)
     db_set(false, ANSWER_OK);
     hold_commits(false);
     expect(RESULT_REPLAYED, 1, "", "\"a\"");
-    expect(RESULT_STORED, 2, "", "\"b\"");
-    expect(RESULT_STORED, 3, "", "\"c\"");
-    assert_int_equal(db.last_seq, 3);
+    expect_batch(RESULT_STORED, 2, "");
+    expect(RESULT_STORED, 10, "", "\"c\"");
+    assert_int_equal(db.last_seq, 10);
 }
 
 static void behind_a_commit_of_unknown_fate_is_told_in_time(void **state)
@@ -325,7 +373,7 @@ static void behind_a_commit_of_unknown_fate_is_told_in_time(void **state)
     begin_behind_a_commit();
     db_set(false, ANSWER_AWAY);
     hold_commits(false);
-    expect(RESULT_REJECTED, 0, "unavailable", "\"b\"");
+    expect_batch(RESULT_REJECTED, 0, "unavailable");
     db_set(false, ANSWER_OK);
     expect(RESULT_REPLAYED, 1, "", "\"a\"");
     assert_int_equal(db.last_seq, 1);
@@ -340,14 +388,16 @@ static void poison_behind_a_commit(void **state)
     db_set(true, ANSWER_OK);
     submit(1, "a", "x");
     wait_for_calls(1);
-    submit(1, "b", "poison");
-    submit(1, "c", "x");
+    for (size_t i = 0; i < BATCH_MAX; i++)
+        assert_true(writer_submit(writer, make(1, b[i], i == 0 ? "poison" : "x")));
+    writer_wake(writer);
     db_set(false, ANSWER_OK);
     wait_for_calls(2);
     hold_commits(false);
     expect(RESULT_STORED, 1, "", "\"a\"");
-    expect(RESULT_REJECTED, 0, "invalid_message", "\"b\"");
-    expect(RESULT_STORED, 2, "", "\"c\"");
+    expect(RESULT_REJECTED, 0, "invalid_message", b[0]);
+    for (size_t i = 1; i < BATCH_MAX; i++)
+        expect(RESULT_STORED, (int64_t)i + 1, "", b[i]);
 }
 
 static void full_queue_refuses(void **state)
@@ -448,6 +498,8 @@ int main(void)
         TEST(who_comes_again_in_a_busy_room_is_answered_once),
         TEST(a_bad_one_that_was_looked_at_is_still_bad),
         TEST(the_next_batch_is_begun_while_one_commits),
+        TEST(the_next_batch_gathers_while_one_commits),
+        TEST(a_batch_that_cannot_begin_costs_the_committed_nothing),
         TEST(a_commit_that_fails_takes_nothing_with_it),
         TEST(behind_a_commit_of_unknown_fate_is_told_in_time),
         TEST(poison_behind_a_commit),

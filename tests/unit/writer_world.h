@@ -12,8 +12,9 @@
 
 #define NS_PER_MS   INT64_C(1000000)
 #define PATIENCE_NS (20000 * NS_PER_MS)
+#define BATCH_MAX   8
 
-static struct config config = {.batch_max = 8,
+static struct config config = {.batch_max = BATCH_MAX,
                                .queue_messages_max = 32,
                                .queue_bytes_max = 1 << 20,
                                .lock_timeout_ms = 200,
