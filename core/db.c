@@ -246,9 +246,9 @@ bool db_lacks_right(const struct error *e)
     return size >= sizeof(end) - 1 && strcmp(e->text + size - (sizeof(end) - 1), end) == 0;
 }
 
-/* Begins the SQLSTATE with one of these? */
-static bool is_one_of(const char *state, const char *const *states)
+bool db_refused_as(const PGresult *result, const char *const *states)
 {
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     for (; state != NULL && *states != NULL; states++) {
         if (strncmp(state, *states, strlen(*states)) == 0) {
             return true;
@@ -266,10 +266,10 @@ int db_error(PGconn *conn, const PGresult *result, struct error *e)
     const char *primary = result != NULL ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
     char message[200];
     trim_message(primary != NULL ? primary : PQerrorMessage(conn), message, sizeof(message));
-    if (is_one_of(state, busy)) {
+    if (db_refused_as(result, busy)) {
         return error_set(e, ERROR_UNAVAILABLE, "busy", "the database is busy: %s (%s)", message, state);
     }
-    if (is_one_of(state, unable)) {
+    if (db_refused_as(result, unable)) {
         return error_set(e, ERROR_UNAVAILABLE, "database_unavailable",
                          "the database can't do this now: %s (%s)", message, state);
     }

@@ -41,6 +41,10 @@ PGresult *db_result(PGconn *conn, int64_t deadline_ns, bool *timed_out_out);
 PGresult *db_exec(PGconn *conn, const char *sql, int count, const char *const *values, int64_t timeout_ms,
                   struct error *e);
 
+/* True when the result is an error whose SQLSTATE begins with one of the words, which a NULL ends. NULL:
+ * none. */
+bool db_refused_as(const PGresult *result, const char *const *states);
+
 /* True when e, as db_exec or db_error left it, says that the role may not (insufficient_privilege). */
 bool db_lacks_right(const struct error *e);
 

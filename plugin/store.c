@@ -309,10 +309,10 @@ static int undo(struct store *store, PGresult *refusal, int64_t deadline_ns, str
 static int execute(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
                    bool *by_constraint_out, struct error *e)
 {
+    static const char *const constraints[] = {"23502", "23505", NULL}; /* not null, unique */
     PGresult *refusal = NULL;
     int ok = take_outcomes(store, items, count, deadline_ns, &refusal, e);
-    *by_constraint_out =
-        refusal != NULL && (store_refused_as(refusal, "23502") || store_refused_as(refusal, "23505"));
+    *by_constraint_out = db_refused_as(refusal, constraints);
     return refusal == NULL ? ok : undo(store, refusal, deadline_ns, e);
 }
 

@@ -107,24 +107,15 @@ bool store_send(struct store *store, const char *name, struct params *p)
     return PQsendQueryPrepared(store->conn, name, p->count, p->values, p->sizes, p->formats, 1) == 1;
 }
 
-bool store_refused_as(const PGresult *refusal, const char *prefix)
-{
-    const char *state = PQresultErrorField(refusal, PG_DIAG_SQLSTATE);
-    return state != NULL && strncmp(state, prefix, strlen(prefix)) == 0;
-}
-
 /* Anything that is neither the data's fault nor a busy room's says that
  * this is not a database to go on with: the next batch connects and checks again. */
 int store_refused(struct store *store, const PGresult *refusal, struct error *e)
 {
-    static const char *const of_data[] = {"21", "22", "23", "54"};
+    static const char *const of_data[] = {"21", "22", "23", "54", NULL};
     db_error(store->conn, refusal, e);
-    for (size_t i = 0; i < sizeof(of_data) / sizeof(of_data[0]); i++) {
-        if (store_refused_as(refusal, of_data[i])) {
-            e->code = ERROR_INVALID;
-            return error_set(e, ERROR_INVALID, "poison", "%s",
-                             PQresultErrorField(refusal, PG_DIAG_MESSAGE_PRIMARY));
-        }
+    if (db_refused_as(refusal, of_data)) {
+        return error_set(e, ERROR_INVALID, "poison", "%s",
+                         PQresultErrorField(refusal, PG_DIAG_MESSAGE_PRIMARY));
     }
     if (e->code != ERROR_UNAVAILABLE) {
         log_error("store", "%s", e->text);

@@ -65,9 +65,6 @@ int store_await_sync(struct store *store, int64_t deadline_ns, struct store_answ
 int store_commit(struct store *store, size_t statements, int64_t deadline_ns, struct store_answer *a,
                  struct error *e);
 
-/* True when the server refused with an SQLSTATE that begins so. */
-bool store_refused_as(const PGresult *refusal, const char *prefix);
-
 /* Fills e with what a refusal means to the writer; returns -1. */
 int store_refused(struct store *store, const PGresult *refusal, struct error *e);
 

@@ -208,9 +208,8 @@ static void take_result(struct connection *c, struct query *q, PGresult *r)
  * that was never prepared, because the server refused it, is not. */
 static bool needs_new_connection(const struct connection *c, const struct query *q)
 {
-    const char *state = q->result ? PQresultErrorField(q->result, PG_DIAG_SQLSTATE) : NULL;
-    return state && q->statement >= 0 && is_prepared(c, q->statement) &&
-           (strcmp(state, "26000") == 0 || strcmp(state, "0A000") == 0);
+    static const char *const curable[] = {"26000", "0A000", NULL};
+    return q->statement >= 0 && is_prepared(c, q->statement) && db_refused_as(q->result, curable);
 }
 
 static void take_results(struct connection *c)
