@@ -9,8 +9,7 @@
 #include <string.h>
 
 #define SERVER_VERSION_MIN  130000
-#define TCP_USER_TIMEOUT_MS "5000" /* unacknowledged data for so long: the other end is gone */
-#define CHECK_TIMEOUT_MS    5000
+#define TCP_USER_TIMEOUT_MS "5000"  /* unacknowledged data for so long: the other end is gone */
 #define LACKS_RIGHT         "42501" /* insufficient_privilege */
 
 static int wait_for(PGconn *conn, short events, int64_t deadline_ns)
@@ -123,12 +122,12 @@ static int check_settings(const PGresult *r, struct error *e)
     return 0;
 }
 
-static int check_schema(PGconn *conn, bool any, struct error *e)
+static int check_schema(PGconn *conn, bool any, int64_t timeout_ms, struct error *e)
 {
     long version = 0;
     if (any) {
-        PGresult *r = db_exec(conn, "select coalesce(max(version), 0) from schema_migrations", 0, NULL,
-                              CHECK_TIMEOUT_MS, e);
+        PGresult *r =
+            db_exec(conn, "select coalesce(max(version), 0) from schema_migrations", 0, NULL, timeout_ms, e);
         if (r == NULL) {
             return -1;
         }
@@ -150,20 +149,21 @@ static int check_schema(PGconn *conn, bool any, struct error *e)
     return 0;
 }
 
-int db_check(PGconn *conn, struct error *e)
+int db_check(PGconn *conn, int64_t timeout_ms, struct error *e)
 {
+    int64_t deadline_ns = clock_mono_ns() + timeout_ms * 1000000;
     PGresult *r = db_exec(conn,
                           "select current_setting('server_version_num'), current_setting('server_version'), "
                           "current_setting('fsync'), current_setting('synchronous_commit'), "
                           "current_setting('server_encoding'), to_regclass('schema_migrations') is not null",
-                          0, NULL, CHECK_TIMEOUT_MS, e);
+                          0, NULL, timeout_ms, e);
     if (r == NULL) {
         return -1;
     }
     bool migrated = PQgetvalue(r, 0, 5)[0] == 't';
     int ok = check_settings(r, e);
     PQclear(r);
-    return ok != 0 ? -1 : check_schema(conn, migrated, e);
+    return ok != 0 ? -1 : check_schema(conn, migrated, (deadline_ns - clock_mono_ns()) / 1000000 + 1, e);
 }
 
 int db_identity(PGconn *conn, char out[DB_IDENTITY_SIZE], int64_t timeout_ms, struct error *e)

@@ -17,10 +17,12 @@
  * UNAVAILABLE `database_unavailable` on failure (never with a password in its text). */
 PGconn *db_connect(const char *url, const char *application_name, int64_t timeout_ms, struct error *e);
 
+#define DB_CHECK_MS 5000 /* patience with a check where nothing else bounds it */
+
 /* Schema exactly ours (too old: run `parlorctl migrate`; too new: update Parlor), fsync and
  * synchronous_commit on, encoding UTF8, server 13 or newer. 0, or -1 with INVALID `schema_too_old`,
- * `schema_too_new`, `unsafe_database`, or UNAVAILABLE. */
-int db_check(PGconn *conn, struct error *e);
+ * `schema_too_new`, `unsafe_database`, or UNAVAILABLE, also when it takes longer than timeout_ms. */
+int db_check(PGconn *conn, int64_t timeout_ms, struct error *e);
 
 #define DB_IDENTITY_SIZE 64
 

@@ -346,7 +346,7 @@ static int connect_log(struct memberlog *log, struct error *e)
     char identity[DB_IDENTITY_SIZE];
     int64_t timeout_ms = log->config->database_timeout_ms;
     log->conn = db_connect(log->config->database_url, log->application_name, timeout_ms, e);
-    if (log->conn == NULL || db_check(log->conn, e) != 0 ||
+    if (log->conn == NULL || db_check(log->conn, DB_CHECK_MS, e) != 0 ||
         db_identity(log->conn, identity, timeout_ms, e) != 0 ||
         command(log, "listen parlor_members", e) != 0) {
         return -1;

@@ -179,7 +179,7 @@ static void check_database(const struct ctl *ctl, struct findings *f)
         findings_add(f, FINDING_WRONG, "database", "%s", e.text);
         return;
     }
-    if (db_check(conn, &e) != 0)
+    if (db_check(conn, DB_CHECK_MS, &e) != 0)
         findings_add(f, FINDING_WRONG, "database", "%s", e.text);
     else
         findings_add(f, FINDING_OK, "database", "reachable, schema %d, safe settings", db_schema_version());

@@ -56,7 +56,7 @@ static void ask_database(const struct config *config, struct part *part)
         return;
     }
     PGconn *conn = db_connect(config->database_url, CTL_NAME, CTL_DATABASE_TIMEOUT_MS, &e);
-    part->up = conn != NULL && db_check(conn, &e) == 0 && count_rows(conn, part, &e) == 0;
+    part->up = conn != NULL && db_check(conn, DB_CHECK_MS, &e) == 0 && count_rows(conn, part, &e) == 0;
     if (!part->up)
         say_error(part, &e);
     PQfinish(conn);

@@ -165,7 +165,7 @@ static int load(const struct ctl *ctl, const struct question *q, struct members 
     PGconn *conn = db_connect(ctl->config->database_url, CTL_NAME, CTL_DATABASE_TIMEOUT_MS, e);
     if (conn == NULL)
         return -1;
-    int result = db_check(conn, e);
+    int result = db_check(conn, DB_CHECK_MS, e);
     if (result == 0)
         result = load_user(conn, q->who.user, q->who.user_size, members, e);
     if (result == 0 && q->topic.owner.text != NULL)

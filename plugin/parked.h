@@ -1,5 +1,6 @@
 /* The writer's small memories: rooms that are busy, with the messages that wait for them, and kinds of
- * message (room, sender, clientMessageId): those of the open batch, and those whose fate is unknown.
+ * message (room, sender, clientMessageId): those of the open batch, those whose fate is unknown, those that
+ * are tried again or come again.
  *
  * Flow:   writer.
  * Thread: the writer's.
@@ -9,7 +10,7 @@
 
 #include "plugin/item.h"
 
-#define PARKED_MAX 64 /* rooms at once; the messages of more than these are rejected as busy */
+#define PARKED_MAX 512 /* rooms at once; the messages of more than these are rejected as busy */
 
 struct parked_room {
     struct uuid room;
@@ -35,8 +36,8 @@ void kinds_init(struct kinds *kinds, size_t items); /* with room for so many; gr
 void kinds_finish(struct kinds *kinds);
 void kinds_clear(struct kinds *kinds);
 
-/* Notes the (prepared) item's kind; false when there was one like it. Two different ones that hash alike
- * count as the same, which costs them no more than time. */
+/* Notes the item's kind; false when there was one like it. Two different ones whose 64 bits of a seeded hash
+ * are alike count as the same. */
 bool kinds_add(struct kinds *kinds, const struct item *item);
 bool kinds_has(const struct kinds *kinds, const struct item *item);
 

@@ -219,6 +219,37 @@ int store_flush(struct store *store, int64_t deadline_ns, struct error *e)
     return watermarks_count(store->own_reads) == 0 ? 0 : write_own_reads(store, deadline_ns, e);
 }
 
+bool store_ready(struct store *store)
+{
+    return alive(store) && !store_flush_due(store);
+}
+
+/* ---- Busy rooms. ---- */
+
+int store_locked(struct store *store, const struct uuid *rooms, size_t count, bool *locked_out,
+                 int64_t deadline_ns, struct error *e)
+{
+    struct store_answer answer;
+    struct params *p = &store->batch.lock;
+    if (store_connect(store, deadline_ns, e) != 0) {
+        return -1;
+    }
+    params_clear(p);
+    params_begin(p, PARAMS_UUID, count);
+    for (size_t i = 0; i < count; i++) {
+        params_add_uuid(p, &rooms[i]);
+    }
+    memset(locked_out, 0, count * sizeof(*locked_out));
+    int ok = store_run_alone(store, "locked", p, deadline_ns, &answer, e);
+    for (int row = 0; ok == 0 && row < PQntuples(answer.results[0]); row++) {
+        for (size_t i = 0; i < count; i++) {
+            locked_out[i] |= memcmp(PQgetvalue(answer.results[0], row, 0), &rooms[i], sizeof(rooms[i])) == 0;
+        }
+    }
+    store_answer_clear(&answer);
+    return ok;
+}
+
 /* ---- The batch. ---- */
 
 static bool any_attachment(const struct store_item *items, size_t count)
@@ -377,11 +408,17 @@ static int prepare_all(struct store *store, int64_t timeout_ms, struct error *e)
 {
     static const struct {
         const char *name, *sql;
-    } statements[] = {{"fast_lock", SQL_FAST_LOCK},       {"fast_insert", SQL_FAST_INSERT},
-                      {"careful_lock", SQL_CAREFUL_LOCK}, {"careful_insert", SQL_CAREFUL_INSERT},
-                      {"watermarks", SQL_WATERMARKS},     {"marks_look", SQL_MARKS_LOOK},
-                      {"marks_move", SQL_MARKS_MOVE},     {"lost", SQL_LOST},
-                      {"attendance", SQL_ATTENDANCE},     {"nobody", SQL_NOBODY},
+    } statements[] = {{"fast_lock", SQL_FAST_LOCK},
+                      {"fast_insert", SQL_FAST_INSERT},
+                      {"careful_lock", SQL_CAREFUL_LOCK},
+                      {"careful_insert", SQL_CAREFUL_INSERT},
+                      {"locked", SQL_LOCKED},
+                      {"watermarks", SQL_WATERMARKS},
+                      {"marks_look", SQL_MARKS_LOOK},
+                      {"marks_move", SQL_MARKS_MOVE},
+                      {"lost", SQL_LOST},
+                      {"attendance", SQL_ATTENDANCE},
+                      {"nobody", SQL_NOBODY},
                       {"new_epoch", SQL_NEW_EPOCH}};
     struct buf sql = {0};
     buf_printf(&sql, SQL_SESSION, (long long)store->config->lock_timeout_ms,
@@ -416,17 +453,23 @@ static void rederive_watermarks(struct store *store, int64_t timeout_ms)
     }
 }
 
+static int64_t left_ms(int64_t deadline_ns)
+{
+    return (deadline_ns - clock_mono_ns()) / 1000000 + 1;
+}
+
 static int set_up(struct store *store, int64_t deadline_ns, struct error *e)
 {
     char identity[DB_IDENTITY_SIZE];
-    int64_t timeout_ms = (deadline_ns - clock_mono_ns()) / 1000000 + 1;
-    if (db_check(store->conn, e) != 0 || db_identity(store->conn, identity, timeout_ms, e) != 0 ||
-        read_item_oid(store, timeout_ms, e) != 0 || prepare_all(store, timeout_ms, e) != 0) {
+    if (db_check(store->conn, left_ms(deadline_ns), e) != 0 ||
+        db_identity(store->conn, identity, left_ms(deadline_ns), e) != 0 ||
+        read_item_oid(store, left_ms(deadline_ns), e) != 0 ||
+        prepare_all(store, left_ms(deadline_ns), e) != 0) {
         return -1;
     }
     if (!store->rederived) {
         store->rederived = true;
-        rederive_watermarks(store, timeout_ms);
+        rederive_watermarks(store, left_ms(deadline_ns));
     }
     if (PQsetnonblocking(store->conn, 1) != 0 || PQenterPipelineMode(store->conn) != 1) {
         return db_error(store->conn, NULL, e);

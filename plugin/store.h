@@ -63,6 +63,14 @@ int store_execute(struct store *store, struct store_item *items, size_t count, i
 int store_complete(struct store *store, struct store_item *items, size_t count, int64_t deadline_ns,
                    struct error *e);
 
+/* True when a batch can begin at once: the connection is there, and nothing is to be written before. */
+bool store_ready(struct store *store);
+
+/* Whose rows does somebody else keep locked at the moment? Sets locked_out for each room; one that there is
+ * not counts as free. 0, or -1 as store_batch. */
+int store_locked(struct store *store, const struct uuid *rooms, size_t count, bool *locked_out,
+                 int64_t deadline_ns, struct error *e);
+
 /* True when something has waited long enough to be written before the next batch: let the one that commits
  * be complete first. */
 bool store_flush_due(const struct store *store);

@@ -46,6 +46,13 @@
     "select from (select id from unnest($1::uuid[]) with ordinality i (id, n)) i "                           \
     "join chat_rooms r on r.id = i.id for update of r"
 
+/* Of the rooms those whose row somebody else has locked. */
+#define SQL_LOCKED                                                                                           \
+    "with free as materialized (select r.id from unnest($1::uuid[]) i (id) join chat_rooms r "               \
+    "on r.id = i.id for no key update of r skip locked) "                                                    \
+    "select r.id from unnest($1::uuid[]) i (id) join chat_rooms r on r.id = i.id "                           \
+    "where not exists (select from free f where f.id = r.id)"
+
 /* For each item in its order: verdict, seq, and the message that was stored before under the same
  * clientMessageId, if there is one. */
 #define SQL_CAREFUL_INSERT                                                                                   \

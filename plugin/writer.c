@@ -167,28 +167,28 @@ static bool is_aged(const struct writer *w, const struct item *item)
     return w->looked_ns - item->arrived_ns > QUEUED_TROUBLE_NS;
 }
 
-/* Is one like it held for its next try? Its answer will be for both. */
-static bool is_held(struct writer *w, struct item *item)
+bool writer_is_held(struct writer *w, struct item *item)
 {
     return w->held.count > 0 && is_named(w, item) && kinds_has(&w->held, item);
 }
 
+/* A parlord's is no answer to a sender by MQTT. */
 static void note_again(struct writer *w, struct item *item)
 {
-    if (is_named(w, item))
+    if (item->link == LINK_NONE && is_named(w, item))
         kinds_add(&w->again, item);
 }
 
-void writer_look_again(struct writer *w)
+void writer_look_again(struct writer *w, bool in_trouble)
 {
     w->looked_ns = clock_mono_ns();
     kinds_clear(&w->again);
     for (struct item *item = w->waiting.first; item != NULL; item = item_next(item))
-        if (!is_aged(w, item) || is_held(w, item))
+        if (!in_trouble || !is_aged(w, item) || writer_is_held(w, item))
             note_again(w, item);
     for (struct parked_room *room = w->parked.rooms; room < w->parked.rooms + w->parked.count; room++)
         for (struct item *item = room->items.first; item != NULL; item = item_next(item))
-            if (!writer_parked_too_long(w, item))
+            if (!writer_parked_too_long(w, item) || writer_is_held(w, item))
                 note_again(w, item);
 }
 
@@ -198,7 +198,7 @@ static void reject_aged(struct writer *w)
     struct item_list kept = {0};
     while (w->waiting.first != NULL && is_aged(w, w->waiting.first)) {
         struct item *item = item_list_pop(&w->waiting);
-        if (writer_in_doubt(w, item) || is_held(w, item))
+        if (writer_in_doubt(w, item) || writer_is_held(w, item))
             item_list_put(&kept, item);
         else
             writer_reject_unavailable(w, item);
@@ -232,7 +232,7 @@ void writer_in_trouble(struct writer *w, const struct error *e)
 {
     writer_database_is_down(w, e);
     writer_intake(w);
-    writer_look_again(w);
+    writer_look_again(w, true);
     reject_aged(w);
     writer_push(w);
 }
@@ -287,7 +287,7 @@ static bool anything_waits(const struct writer *w)
 static bool chores_due(const struct writer *w)
 {
     int64_t now_ns = clock_mono_ns();
-    return w->parked.count > 0 || now_ns >= receipts_due_ns(w->receipts) ||
+    return now_ns >= writer_parked_due_ns(w) || now_ns >= receipts_due_ns(w->receipts) ||
            now_ns >= attendance_due_ns(w->attendance) || store_flush_due(w->store) ||
            atomic_load(&w->stopping);
 }
@@ -311,7 +311,9 @@ static bool one_turn(struct writer *w)
 /* When there is something to do, unless something comes before. */
 static int64_t wait_until(const struct writer *w)
 {
-    int64_t until_ns = clock_mono_ns() + (w->parked.count > 0 ? PAUSE_MS * NS_PER_MS : IDLE_NS);
+    int64_t until_ns = clock_mono_ns() + IDLE_NS;
+    if (writer_parked_due_ns(w) < until_ns)
+        until_ns = writer_parked_due_ns(w);
     if (receipts_due_ns(w->receipts) < until_ns)
         until_ns = receipts_due_ns(w->receipts);
     if (store_connected(w->store) && attendance_due_ns(w->attendance) < until_ns)
@@ -328,7 +330,9 @@ static void *writer_run(void *context)
             break;
         if (busy && (anything_waits(w) || w->committing != NULL))
             continue;
-        if (!busy)
+        if (!busy && atomic_load(&w->stopping))
+            writer_pause(); /* for rooms that are busy: the queue is closed and waits for nobody */
+        else if (!busy)
             queue_wait(w->items, wait_until(w));
         if (!anything_waits(w) && !atomic_load(&w->stopping))
             idle(w);

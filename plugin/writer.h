@@ -1,4 +1,4 @@
-/* The writer: one thread, one connection; what has arrived when a batch begins to commit is the next batch.
+/* The writer: one thread, one connection; what has arrived when a batch is committed is the next batch.
  *
  * Flow:   ingress -> writer_submit -> store -> PostgreSQL -> results -> fanout.
  * Thread: the functions are for the broker's; the work is done on a thread of its own.

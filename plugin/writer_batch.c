@@ -2,30 +2,32 @@
  *
  * A batch goes in three steps (store.h). While it commits, the next one gathers; when the commit is complete,
  * the next one's statements are sent first, and then its own senders are answered while the database works.
- * With BEHIND_MIN messages or a whole batch waiting it does not gather any longer: its statements are sent
- * behind the commit, so that the database goes from one to the other. Should that commit's fate be unknown,
- * the batch behind it was not stored: its messages wait again, before all others.
+ * When there are BEHIND_MIN messages or a whole batch as the commit begins, the next one does not gather: its
+ * statements are sent behind the commit, so that the database goes from one to the other. Should that
+ * commit's fate be unknown, the batch behind it was not stored: its messages wait again, before all others.
  *
- * The time limits are one design. A sender must have an answer within two seconds whatever the database does,
- * and what may have been stored must never be called rejected:
+ * The time limits are one design. A sender must have an answer within about two seconds whatever the database
+ * does, and what may have been stored must never be called rejected:
  *
  * - A commit gets three quarters of database_timeout_ms. When it passes without an answer, the batch's fate
  *   is unknown: its messages are marked uncertain and the same batch is tried again until the database tells
  *   (its ids are in it or not). Nobody is told anything until then: `rejected` might be a lie, and a message
  *   that was committed must still be fanned out, in its order. What its sender, or the library under it,
- *   sends again meanwhile is as uncertain: one answer is believed of both.
+ * sends again meanwhile is as uncertain: one answer is believed of both.
  * - What waits behind such a batch, or while the database is away, has certainly not been stored. Before each
  *   new try of anything, receipts and presence too, everything that waits longer than QUEUED_TROUBLE_NS is
  *   rejected as `unavailable`; one that was sent again has the answer of the newest, and one whose like is
- *   held waits with it. The longest wait is then
- *   QUEUED_TROUBLE_NS and one commit timeout.
+ *   held waits with it. The longest wait is then QUEUED_TROUBLE_NS and one commit timeout, or two where a
+ *   commit took nearly the first before the database hung.
  * - A room whose row is locked by somebody makes its batch `busy` after LOCK_TRIES_th of lock_timeout_ms. The
- *   batch is then done again room by room, and the room that is busy is parked: its messages wait apart, in
- *   order, and are tried again every RETRY_PARKED_NS until they are lock_timeout_ms old. All others go on.
+ *   database is asked then which rooms are locked: these are parked, and all others go on. The messages of a
+ *   parked room wait apart, in order, and are tried again every RETRY_PARKED_NS, if the room is free, until
+ *   they are lock_timeout_ms old.
  * - A batch with data that the server refuses (`poison`) is halved until the culprit stands alone.
  *
  * Each room's messages leave in the order of their seqs: there is one writer, seqs are given in the order of
- * the batch, splitting keeps the order within a room, and results go through one queue to one thread. */
+ * the batch, and results go through one queue to one thread. Splitting keeps the order within a room, but for
+ * a busy room of which more than a batch is parked and some of it is poison. */
 #include "plugin/writer.h"
 
 #include "core/clock.h"
@@ -58,7 +60,7 @@ static void park(struct writer *w, struct item **items, size_t count)
 {
     struct parked_room *parked = parked_make(&w->parked, &items[0]->room);
     if (parked == NULL)
-        writer_look_again(w);
+        writer_look_again(w, false);
     for (size_t i = count; i-- > 0;) {
         if (parked != NULL)
             item_list_put_back(&parked->items, items[i]);
@@ -76,16 +78,26 @@ bool writer_parked_too_long(const struct writer *w, const struct item *item)
     return w->looked_ns - item->arrived_ns > w->config->lock_timeout_ms * NS_PER_MS;
 }
 
-/* Rejects what is parked for too long; what may have been stored stays. */
-static void reject_parked(struct writer *w)
+static bool any_parked_too_long(const struct writer *w)
 {
-    if (w->parked.count > 0)
-        writer_look_again(w);
+    const struct parked_room *room = w->parked.rooms, *end = room + w->parked.count;
+    while (room < end && (room->items.first == NULL || !writer_parked_too_long(w, room->items.first)))
+        room++;
+    return room < end;
+}
+
+/* Rejects what is parked for too long; what may have been stored, or yet will be, stays. */
+static void reject_parked(struct writer *w, bool in_trouble)
+{
+    w->looked_ns = clock_mono_ns();
+    if (!any_parked_too_long(w))
+        return;
+    writer_look_again(w, in_trouble);
     for (struct parked_room *parked = w->parked.rooms; parked < w->parked.rooms + w->parked.count; parked++) {
         struct item_list kept = {0};
         while (parked->items.first != NULL) {
             struct item *item = item_list_pop(&parked->items);
-            if (!writer_parked_too_long(w, item) || writer_in_doubt(w, item))
+            if (!writer_parked_too_long(w, item) || writer_in_doubt(w, item) || writer_is_held(w, item))
                 item_list_put(&kept, item);
             else
                 reject_busy(w, item);
@@ -94,7 +106,7 @@ static void reject_parked(struct writer *w)
     }
 }
 
-static void pause_a_little(void)
+void writer_pause(void)
 {
     nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * NS_PER_MS}, NULL);
 }
@@ -145,17 +157,13 @@ static void deliver_all(struct writer *w, struct item **items, const struct stor
     writer_push(w);
 }
 
-static bool held_too_long(const struct item *item, int64_t now_ns)
-{
-    return !item->uncertain && now_ns - item->arrived_ns > HELD_TROUBLE_NS;
-}
-
 /* Rejects those of a batch that were certainly not stored and have waited long; returns how many stay. */
-static size_t reject_held(struct writer *w, struct item **items, size_t count, int64_t now_ns)
+static size_t reject_held(struct writer *w, struct item **items, size_t count)
 {
     size_t kept = 0;
+    int64_t now_ns = clock_mono_ns();
     for (size_t i = 0; i < count; i++) {
-        if (!held_too_long(items[i], now_ns) || writer_in_doubt(w, items[i]))
+        if (now_ns - items[i]->arrived_ns <= HELD_TROUBLE_NS || writer_in_doubt(w, items[i]))
             items[kept++] = items[i];
         else
             writer_reject_unavailable(w, items[i]);
@@ -165,11 +173,27 @@ static size_t reject_held(struct writer *w, struct item **items, size_t count, i
 
 static void store_group(struct writer *w, struct item **items, size_t count);
 
+/* Puts those whose room was parked a moment ago behind what is parked of it; returns how many stay. */
+static size_t divert(struct writer *w, struct item **items, size_t count)
+{
+    size_t kept = 0;
+    int64_t now_ns = clock_mono_ns();
+    for (size_t i = 0; i < count; i++) {
+        struct parked_room *parked = parked_find(&w->parked, &items[i]->room);
+        if (parked != NULL && parked->retry_ns > now_ns)
+            item_list_put(&parked->items, items[i]);
+        else
+            items[kept++] = items[i];
+    }
+    return kept;
+}
+
 static void store_halves(struct writer *w, struct item **items, size_t count, const struct error *e)
 {
+    size_t half = count / 2;
     if (count > 1) {
-        store_group(w, items, count / 2);
-        store_group(w, items + count / 2, count - count / 2);
+        store_group(w, items, half);
+        store_group(w, items + half, divert(w, items + half, count - half));
         return;
     }
     struct error why;
@@ -188,22 +212,41 @@ static void store_rooms(struct writer *w, struct item **items, size_t count)
     }
 }
 
+/* Of a batch in which something is busy, parks those whose room is locked; returns how many stay, in front.
+ * When no room is, each is stored by itself. */
+static size_t park_locked(struct writer *w, struct item **items, size_t count)
+{
+    struct error e;
+    size_t rooms = 0, kept = 0;
+    for (size_t at = 0; at < count; at += item_gather_room(items + at, count - at))
+        w->rooms[rooms++] = items[at]->room;
+    if (store_locked(w->store, w->rooms, rooms, w->locked, writer_commit_deadline(w), &e) != 0 ||
+        memchr(w->locked, true, rooms) == NULL) {
+        store_rooms(w, items, count);
+        return 0;
+    }
+    for (size_t at = 0, room = 0, part; room < rooms; room++, at += part) {
+        part = item_gather_room(items + at, count - at);
+        if (w->locked[room])
+            park(w, items + at, part);
+        else
+            for (size_t i = at; i < at + part; i++)
+                items[kept++] = items[i];
+    }
+    writer_push(w);
+    return kept;
+}
+
 /* After a failed try of a batch that stays whole: answers who can be answered; returns how many are to be
- * tried again. What waits is looked at between: it lives with one like it that is held, and answers for one
- * that is not. */
+ * tried again. */
 static size_t hold(struct writer *w, struct item **items, size_t count, const struct error *e)
 {
-    int64_t now_ns = clock_mono_ns();
-    for (size_t i = 0; i < count; i++) {
-        if (e->code == ERROR_UNCERTAIN)
+    if (e->code == ERROR_UNCERTAIN)
+        for (size_t i = 0; i < count; i++)
             writer_doubt(w, items[i]);
-        if (!held_too_long(items[i], now_ns))
-            kinds_add(&w->held, items[i]);
-    }
-    writer_in_trouble(w, e);
-    kinds_clear(&w->held);
-    count = reject_held(w, items, count, now_ns);
-    reject_parked(w);
+    writer_in_trouble(w, e); /* first: it knows then what was sent again */
+    count = reject_held(w, items, count);
+    reject_parked(w, true);
     writer_push(w);
     return count;
 }
@@ -218,14 +261,13 @@ static size_t failed(struct writer *w, struct item **items, size_t count, const 
     }
     if (strcmp(e->word, "busy") == 0) {
         if (item_gather_room(items, count) < count)
-            store_rooms(w, items, count);
-        else
-            park(w, items, count);
+            return park_locked(w, items, count);
+        park(w, items, count);
         return 0;
     }
     count = hold(w, items, count, e);
     if (count > 0)
-        pause_a_little();
+        writer_pause();
     return count;
 }
 
@@ -255,6 +297,18 @@ static void store_group(struct writer *w, struct item **items, size_t count)
         }
         count = failed(w, items, count, &e);
     }
+}
+
+/* The same for a whole batch, after a first try that failed (NULL: there was none). Until it is done with,
+ * its messages are known as held: they may yet be stored, whichever part of it is being tried. */
+static void store_whole(struct writer *w, struct item **items, size_t count, const struct error *e)
+{
+    for (size_t i = 0; i < count; i++)
+        kinds_add(&w->held, items[i]);
+    if (e != NULL)
+        count = failed(w, items, count, e);
+    store_group(w, items, count);
+    kinds_clear(&w->held);
 }
 
 /* Takes the next batch from the list; it ends before a second item with the same room, sender and
@@ -305,7 +359,7 @@ static int await_commit(struct writer *w, struct flight *behind)
     }
     if (behind != NULL)
         take_back(w, behind);
-    store_group(w, flight->items, failed(w, flight->items, flight->count, &e));
+    store_whole(w, flight->items, flight->count, &e);
     return -1;
 }
 
@@ -330,6 +384,20 @@ static bool many_wait(const struct writer *w)
     return count >= many;
 }
 
+/* Lets the commit come to its end, and messages arrive. Those of the committed batch are not left to wait for
+ * a connection to be made. 0, and *unanswered_out is the batch or NULL; or -1 as await_commit. */
+static int gather(struct writer *w, struct flight **unanswered_out)
+{
+    struct flight *flight = w->committing;
+    if (await_commit(w, NULL) != 0)
+        return -1;
+    *unanswered_out = store_ready(w->store) ? flight : NULL;
+    if (*unanswered_out == NULL)
+        answer_flight(w, flight);
+    writer_intake(w);
+    return 0;
+}
+
 static int begin(struct writer *w, struct flight *next, struct error *e)
 {
     next->from_ns = clock_mono_ns();
@@ -340,28 +408,22 @@ static int begin(struct writer *w, struct flight *next, struct error *e)
 
 bool writer_store_next(struct writer *w)
 {
-    struct flight *last = w->committing;
+    struct flight *last = w->committing, *unanswered = last;
     struct flight *next = last == &w->flights[0] ? &w->flights[1] : &w->flights[0];
     struct error e = {0};
-    int ok = 0;
-    if (last != NULL && !many_wait(w)) {
-        if (await_commit(w, NULL) != 0)
-            return true;
-        writer_intake(w);
-    }
+    if (last != NULL && !many_wait(w) && gather(w, &unanswered) != 0)
+        return true;
     next->count = compose(w, &w->waiting, true, next->items);
-    if (next->count > 0)
-        ok = begin(w, next, &e);
-    if (w->committing != NULL) {
+    int ok = next->count == 0 ? 0 : begin(w, next, &e);
+    if (w->committing != NULL) { /* the next was begun behind it */
         if (await_commit(w, next) != 0)
             return true;
+        next->from_ns = w->committed_ns;
         next->deadline_ns = writer_commit_deadline(w);
     }
-    if (last != NULL) {
-        next->from_ns = w->committed_ns;
-        answer_flight(w, last);
-    }
-    writer_push(w); /* of those that composing has refused */
+    if (unanswered != NULL)
+        answer_flight(w, unanswered);
+    writer_push(w); /* those that composing has refused */
     if (next->count == 0)
         return last != NULL;
     if (ok == 0)
@@ -369,27 +431,66 @@ bool writer_store_next(struct writer *w)
     if (ok == 0)
         w->committing = next;
     else
-        store_group(w, next->items, failed(w, next->items, next->count, &e));
+        store_whole(w, next->items, next->count, &e);
     return true;
+}
+
+/* Rooms that were busy, again. */
+
+int64_t writer_parked_due_ns(const struct writer *w)
+{
+    int64_t due_ns = INT64_MAX;
+    for (size_t i = 0; i < w->parked.count; i++)
+        if (w->parked.rooms[i].retry_ns < due_ns)
+            due_ns = w->parked.rooms[i].retry_ns;
+    return due_ns;
+}
+
+static void forget_unparked(struct writer *w)
+{
+    for (size_t i = w->parked.count; i-- > 0;)
+        if (w->parked.rooms[i].items.first == NULL)
+            w->parked.rooms[i] = w->parked.rooms[--w->parked.count];
+}
+
+/* Stores what is parked of the room, or lets it wait for the next time. */
+static void retry(struct writer *w, const struct uuid *room, bool locked)
+{
+    struct item **items = w->flights[0].items;
+    struct parked_room *parked = parked_find(&w->parked, room);
+    int64_t now_ns = clock_mono_ns();
+    if (locked)
+        parked->retry_ns = now_ns + RETRY_PARKED_NS;
+    while (parked->items.first != NULL && parked->retry_ns <= now_ns) /* not busy again */
+        store_whole(w, items, compose(w, &parked->items, false, items), NULL);
 }
 
 void writer_retry_parked(struct writer *w)
 {
-    struct item **items = w->flights[0].items;
-    reject_parked(w);
-    for (size_t i = 0; i < w->parked.count; i++) {
-        struct parked_room *parked = &w->parked.rooms[i];
-        if (parked->items.first != NULL && clock_mono_ns() >= parked->retry_ns)
-            store_group(w, items, compose(w, &parked->items, false, items));
-        if (parked->items.first == NULL)
-            *parked = w->parked.rooms[--w->parked.count];
+    struct uuid rooms[PARKED_MAX];
+    bool locked[PARKED_MAX];
+    struct error e = {0};
+    size_t due = 0;
+    int64_t now_ns = clock_mono_ns();
+    for (size_t i = 0; i < w->parked.count; i++)
+        if (now_ns >= w->parked.rooms[i].retry_ns)
+            rooms[due++] = w->parked.rooms[i].room;
+    if (due > 0 && store_locked(w->store, rooms, due, locked, writer_commit_deadline(w), &e) != 0) {
+        memset(locked, true, sizeof locked);
+        hold(w, NULL, 0, &e);
     }
+    for (size_t i = 0; i < due; i++)
+        retry(w, &rooms[i], locked[i]);
+    reject_parked(w, false); /* of rooms that are free nothing waits any more */
+    forget_unparked(w);
     writer_push(w);
 }
 
 void writer_init_batches(struct writer *w)
 {
     w->batch_max = (size_t)w->config->batch_max;
+    w->rooms = mem_zalloc(w->batch_max, sizeof w->rooms[0]);
+    w->locked = mem_zalloc(w->batch_max, sizeof w->locked[0]);
     kinds_init(&w->kinds, w->batch_max);
     kinds_init(&w->doubts, w->batch_max);
     kinds_init(&w->held, w->batch_max);
@@ -402,6 +503,8 @@ void writer_init_batches(struct writer *w)
 
 void writer_finish_batches(struct writer *w)
 {
+    free(w->rooms);
+    free(w->locked);
     kinds_finish(&w->kinds);
     kinds_finish(&w->doubts);
     kinds_finish(&w->held);

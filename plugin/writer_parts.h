@@ -51,10 +51,12 @@ struct writer {
     struct kinds kinds;                          /* of the batch that is being made */
     struct kinds doubts;                         /* of the uncertain ones */
     size_t doubtful;                             /* uncertain items that there are */
-    struct kinds held;                           /* of those that wait for the next try of their batch */
+    struct kinds held;                           /* of a batch that is tried again */
     struct kinds again;                          /* of those behind them that are not yet to be rejected */
     int64_t looked_ns; /* when that was looked at: what "yet" means until the next look */
     size_t batch_max;
+    struct uuid *rooms; /* of one batch: */
+    bool *locked;
     struct queue_node *answers, **answers_end;
     int64_t committed_ns; /* the last batch */
     struct buf body, ack;
@@ -77,8 +79,10 @@ bool writer_in_doubt(struct writer *w, struct item *item);
 /* Was it sent again, and will that one be tried? Its answer is for both then: nobody is to be told of this
  * one but a parlord. As of the last writer_look_again, which looks at all that wait or are parked. */
 bool writer_comes_again(struct writer *w, struct item *item);
-void writer_look_again(struct writer *w);
-void writer_intake(struct writer *w); /* takes over what has arrived; refused items are answered at once */
+void writer_look_again(struct writer *w, bool in_trouble); /* in trouble not all that wait will be tried */
+bool writer_is_held(struct writer *w,
+                    struct item *item); /* is one like it, in a batch that is tried again? */
+void writer_intake(struct writer *w);   /* takes over what has arrived; refused items are answered at once */
 void writer_database_is_up(struct writer *w);
 void writer_database_is_down(struct writer *w, const struct error *e);
 /* It did not answer: before anything else is tried, what has waited for too long is rejected. */
@@ -90,10 +94,12 @@ int64_t writer_commit_deadline(const struct writer *w);
 void writer_init_batches(struct writer *w);
 void writer_finish_batches(struct writer *w);
 /* Makes the next batch of what waits and stores it, but for its commit, which is left under way; the one
- * before is complete then, and answered. False when there was neither: then nothing has happened. */
+ * before is complete then, and answered. False when there was neither. */
 bool writer_store_next(struct writer *w);
 void writer_land(struct writer *w); /* waits for the commit under way, if there is one */
+void writer_pause(void);            /* PAUSE_MS */
 bool writer_parked_too_long(const struct writer *w, const struct item *item);
+int64_t writer_parked_due_ns(const struct writer *w); /* INT64_MAX: none is parked */
 void writer_retry_parked(struct writer *w); /* those whose time has come; forgets rooms with nothing left */
 void writer_abandon(struct writer *w, struct item **items, size_t count); /* at the end, without an answer */
 

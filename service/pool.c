@@ -292,7 +292,7 @@ static void connect_and_check(uv_work_t *work)
     p->made = db_connect(p->config->database_url, "parlord", CONNECT_TIMEOUT_MS, &p->made_error);
     if (!p->made)
         return;
-    if (db_check(p->made, &p->made_error) == 0 && settle_plans(p->made, &p->made_error) &&
+    if (db_check(p->made, DB_CHECK_MS, &p->made_error) == 0 && settle_plans(p->made, &p->made_error) &&
         PQsetnonblocking(p->made, 1) == 0 && PQenterPipelineMode(p->made))
         return;
     if (p->made_error.code == ERROR_NONE)

@@ -28,8 +28,11 @@ static struct {
     bool begun, committing;
     enum answer fate; /* of the commit under way */
     enum answer answer;
-    char poison[32];  /* content that the server refuses */
-    bool locked[256]; /* rooms by their first byte */
+    bool begin_held;         /* one that has to reconnect first waits for that */
+    unsigned begins_waiting; /* so */
+    unsigned away_at;        /* from this call on it is away; 0: never */
+    char poison[32];         /* content that the server refuses */
+    bool locked[256];        /* rooms by their first byte */
     int64_t last_seq;
     char kept[64][CLIENT_MESSAGE_ID_MAX + 1]; /* clientMessageIds stored, with their seqs 1, 2, ... */
     const char *connect_word;
@@ -74,6 +77,9 @@ int store_flush(struct store *store, int64_t deadline_ns, struct error *e)
     (void)store;
     (void)deadline_ns;
     (void)e;
+    pthread_mutex_lock(&db.lock);
+    assert(!db.committing && !db.begun);
+    pthread_mutex_unlock(&db.lock);
     return 0;
 }
 
@@ -137,6 +143,7 @@ int store_connect(struct store *store, int64_t deadline_ns, struct error *e)
 {
     (void)store, (void)deadline_ns;
     pthread_mutex_lock(&db.lock);
+    assert(!db.committing && !db.begun);
     do_chore();
     const char *word = db.connect_word;
     pthread_mutex_unlock(&db.lock);
@@ -150,6 +157,12 @@ int store_begin(struct store *store, struct store_item *items, size_t count, int
     pthread_mutex_lock(&db.lock);
     assert(!db.begun);
     count_call(&db.calls);
+    if (db.away_at != 0 && db.calls == db.away_at)
+        db.answer = ANSWER_AWAY;
+    if (!db.committing && db.begin_held)
+        count_call(&db.begins_waiting);
+    while (!db.committing && db.begin_held)
+        pthread_cond_wait(&db.changed, &db.lock);
     int ok = db.answer == ANSWER_AWAY ? error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away") : 0;
     db.begun = ok == 0;
     pthread_mutex_unlock(&db.lock);
@@ -211,6 +224,29 @@ bool store_flush_due(const struct store *store)
 {
     (void)store;
     return false;
+}
+
+bool store_ready(struct store *store)
+{
+    (void)store;
+    pthread_mutex_lock(&db.lock);
+    assert(!db.committing && !db.begun);
+    bool ready = !db.begin_held;
+    pthread_mutex_unlock(&db.lock);
+    return ready;
+}
+
+int store_locked(struct store *store, const struct uuid *rooms, size_t count, bool *locked_out,
+                 int64_t deadline_ns, struct error *e)
+{
+    (void)store, (void)deadline_ns;
+    pthread_mutex_lock(&db.lock);
+    assert(!db.committing && !db.begun);
+    int ok = db.answer == ANSWER_AWAY ? error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away") : 0;
+    for (size_t i = 0; ok == 0 && i < count; i++)
+        locked_out[i] = db.locked[rooms[i].bytes[0]];
+    pthread_mutex_unlock(&db.lock);
+    return ok;
 }
 
 /* Rooms 100 and up have no such user; a message's id is one of 7 messages by its first byte. */
@@ -276,6 +312,13 @@ int store_marks(struct store *store, struct store_mark *marks, size_t count, int
     return ok;
 }
 
+static inline void set_away_at(unsigned call)
+{
+    pthread_mutex_lock(&db.lock);
+    db.away_at = call;
+    pthread_mutex_unlock(&db.lock);
+}
+
 static void db_set(bool held, enum answer answer)
 {
     pthread_mutex_lock(&db.lock);
@@ -315,7 +358,8 @@ static inline void hold_chores(void)
 static void be_well(void)
 {
     pthread_mutex_lock(&db.lock);
-    db.held = db.commit_held = db.chore_held = false;
+    db.held = db.commit_held = db.chore_held = db.begin_held = false;
+    db.away_at = 0;
     db.answer = ANSWER_OK;
     db.connect_word = NULL;
     pthread_cond_broadcast(&db.changed);

@@ -30,14 +30,14 @@ static void test_check_accepts_ours(void **state)
     (void)state;
     struct error e = {0};
     PGconn *conn = pg_database("ours");
-    assert_int_equal(db_check(conn, &e), 0);
+    assert_int_equal(db_check(conn, DB_CHECK_MS, &e), 0);
     PQfinish(conn);
 }
 
 static void assert_refused(PGconn *conn, const char *word)
 {
     struct error e = {0};
-    assert_int_equal(db_check(conn, &e), -1);
+    assert_int_equal(db_check(conn, DB_CHECK_MS, &e), -1);
     assert_int_equal(e.code, ERROR_INVALID);
     assert_string_equal(e.word, word);
 }

@@ -324,7 +324,10 @@ static void test_a_locked_room_is_busy(void **state)
     assert_int_equal(store_batch(store, items, 1, in_ms(DEADLINE_MS), &e), -1);
     assert_int_equal(e.code, ERROR_UNAVAILABLE);
     assert_string_equal(e.word, "busy");
-    assert_true(store_connected(store));
+    bool locked[2];
+    assert_int_equal(store_locked(store, (struct uuid[]){room_b, room_a}, 2, locked, in_ms(DEADLINE_MS), &e),
+                     0);
+    assert_true(locked[1] && !locked[0]);
     pg_sql(conn, "rollback");
     store_now(1);
     assert_stored(0, 1);

@@ -1,5 +1,5 @@
-/* The writer with a store of the test's own: batches, order, and who is told what when the database is away,
- * hangs, refuses data or has a locked room. */
+/* The writer with a store of the test's own: batches and their order, one beside another, data that the
+ * database refuses, the beginning and the end. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -87,196 +87,6 @@ static void poison_is_found_by_halving(void **state)
     expect(RESULT_STORED, 3, "", "\"c\"");
     expect(RESULT_REJECTED, 0, "invalid_message", "\"d\"");
     expect(RESULT_STORED, 4, "", "\"e\"");
-}
-
-static void a_locked_room_costs_only_itself(void **state)
-{
-    (void)state;
-    db.locked[2] = true;
-    db_set(true, ANSWER_OK);
-    submit(1, "first", "x");
-    wait_for_calls(1);
-    submit(1, "b", "x");
-    submit(2, "c", "x");
-    submit(1, "d", "x");
-    db_set(false, ANSWER_OK);
-    expect(RESULT_STORED, 1, "", "\"first\"");
-    expect(RESULT_STORED, 2, "", "\"b\"");
-    expect(RESULT_STORED, 3, "", "\"d\"");
-    expect(RESULT_REJECTED, 0, "busy", "\"c\"");
-    assert_true(writer_database_up(writer)); /* a lock is no outage */
-}
-
-static void lock(uint8_t room, bool locked)
-{
-    pthread_mutex_lock(&db.lock);
-    db.locked[room] = locked;
-    pthread_mutex_unlock(&db.lock);
-}
-
-static void a_room_unlocked_in_time_loses_nothing(void **state)
-{
-    (void)state;
-    config.lock_timeout_ms = 60000;
-    lock(2, true);
-    submit(2, "locked-1", "x");
-    wait_for_calls(1);
-    submit(2, "locked-2", "x");
-    submit(1, "free", "x");
-    expect(RESULT_STORED, 1, "", "\"free\"");
-    submit(2, "locked-3", "x");
-    submit(1, "free-2", "x");
-    expect(RESULT_STORED, 2, "", "\"free-2\"");
-    lock(2, false);
-    expect(RESULT_STORED, 3, "", "\"locked-1\"");
-    expect(RESULT_STORED, 4, "", "\"locked-2\"");
-    expect(RESULT_STORED, 5, "", "\"locked-3\"");
-    config.lock_timeout_ms = 200;
-}
-
-static void away_is_told_in_time(void **state)
-{
-    (void)state;
-    db_set(false, ANSWER_AWAY);
-    int64_t from_ns = clock_mono_ns();
-    submit(1, "a", "x");
-    submit(1, "b", "x");
-    /* In either order: what is being tried is told later than what waits behind it. */
-    struct result *one = next_result(), *other = next_result();
-    assert_true((strstr(one->ack, "\"a\"") != NULL) != (strstr(other->ack, "\"a\"") != NULL));
-    assert_true((strstr(one->ack, "\"b\"") != NULL) != (strstr(other->ack, "\"b\"") != NULL));
-    for (struct result **r = (struct result *[]){one, other, NULL}; *r != NULL; r++) {
-        assert_int_equal((*r)->kind, RESULT_REJECTED);
-        assert_string_equal((*r)->word, "unavailable");
-    }
-    result_destroy(&one);
-    result_destroy(&other);
-    assert_true(clock_mono_ns() - from_ns < 2000 * NS_PER_MS);
-    assert_false(writer_database_up(writer));
-    db_set(false, ANSWER_OK);
-    submit(1, "c", "x");
-    expect(RESULT_STORED, 1, "", "\"c\"");
-    assert_true(writer_database_up(writer));
-}
-
-static void uncertain_is_never_called_rejected(void **state)
-{
-    (void)state;
-    db_set(true, ANSWER_UNCERTAIN_BUT_STORED);
-    submit(1, "a", "x");
-    wait_for_calls(1);
-    submit(1, "behind", "x"); /* was certainly not stored */
-    db_set(false, ANSWER_UNCERTAIN);
-    expect(RESULT_REJECTED, 0, "unavailable", "\"behind\"");
-    db_set(false, ANSWER_AWAY);
-    pthread_mutex_lock(&db.lock);
-    unsigned calls = db.calls;
-    pthread_mutex_unlock(&db.lock);
-    wait_for_calls(calls + 30); /* well past the time at which others are rejected */
-    db_set(false, ANSWER_OK);
-    struct result *result = next_result();
-    assert_non_null(strstr(result->ack, "\"a\",\"status\":\"stored\""));
-    result_destroy(&result);
-}
-
-/* Its sender, or the library under it, asks again meanwhile: "rejected" would be believed of the first, too.
- */
-static void a_resend_of_an_uncertain_one_is_never_called_rejected(void **state)
-{
-    (void)state;
-    db_set(true, ANSWER_UNCERTAIN);
-    submit(1, "a", "x");
-    wait_for_calls(1);
-    submit(1, "a", "x");
-    submit(1, "behind", "x");
-    db_set(false, ANSWER_UNCERTAIN);
-    expect(RESULT_REJECTED, 0, "unavailable", "\"behind\"");
-    struct item *refused = make(1, "a", "x");
-    refused->code = ERROR_LIMIT, refused->word = "rate_limited", refused->text = "a reason";
-    writer_refuse(writer, refused);
-    submit(1, "later", "x");
-    expect(RESULT_REJECTED, 0, "unavailable", "\"later\"");
-    db_set(false, ANSWER_OK);
-    expect(RESULT_STORED, 1, "", "\"a\",\"status\":\"stored\"");
-    expect(RESULT_REPLAYED, 1, "", "\"a\",\"status\":\"stored\"");
-    submit(1, "new", "x");
-    expect(RESULT_STORED, 2, "", "\"new\"");
-}
-
-/* One that came again has the answer of the newest: "rejected" of the first, and then "stored", would be two.
- */
-static void who_comes_again_is_answered_once(void **state)
-{
-    (void)state;
-    db_set(false, ANSWER_AWAY);
-    struct item *before = make(1, "before", "x"), *first = make(1, "a", "x"), *again = make(1, "a", "x");
-    before->arrived_ns += PATIENCE_NS; /* waits for as long as it takes */
-    hand_over(before);
-    wait_for_calls(1);
-    first->arrived_ns -= PATIENCE_NS;
-    again->arrived_ns += PATIENCE_NS;
-    assert_true(writer_submit(writer, first));
-    hand_over(again);
-    wait_for_calls(4);
-    db_set(false, ANSWER_OK);
-    expect(RESULT_STORED, 1, "", "\"before\"");
-    expect(RESULT_STORED, 2, "", "\"a\"");
-    submit(1, "behind", "x");
-    expect(RESULT_STORED, 3, "", "\"behind\"");
-}
-
-/* The same where the first one is held for its next try: nobody is told while that may yet be stored. */
-static void who_comes_again_behind_one_that_is_held(void **state)
-{
-    (void)state;
-    db_set(true, ANSWER_OK);
-    struct item *held = make(1, "a", "x"), *again = make(1, "a", "x");
-    held->arrived_ns += PATIENCE_NS;
-    again->arrived_ns -= PATIENCE_NS;
-    hand_over(held);
-    wait_for_calls(1);
-    hand_over(again);
-    submit(1, "behind", "x");
-    db_set(false, ANSWER_AWAY);
-    expect(RESULT_REJECTED, 0, "unavailable", "\"behind\"");
-    db_set(false, ANSWER_OK);
-    expect(RESULT_STORED, 1, "", "\"a\"");
-    expect(RESULT_REPLAYED, 1, "", "\"a\"");
-}
-
-/* And where their room is busy. */
-static void who_comes_again_in_a_busy_room_is_answered_once(void **state)
-{
-    (void)state;
-    lock(2, true);
-    submit(2, "a", "x");
-    struct item *again = make(2, "a", "x");
-    again->arrived_ns += PATIENCE_NS;
-    hand_over(again);
-    submit(2, "b", "x");
-    expect(RESULT_REJECTED, 0, "busy", "\"b\"");
-    lock(2, false);
-    expect(RESULT_STORED, 1, "", "\"a\"");
-    submit(1, "behind", "x");
-    expect(RESULT_STORED, 2, "", "\"behind\"");
-}
-
-/* It is looked at for its id while the database is away, and is no better for that. */
-static void a_bad_one_that_was_looked_at_is_still_bad(void **state)
-{
-    (void)state;
-    db_set(false, ANSWER_AWAY);
-    struct item *first = make(1, "first", "x");
-    first->arrived_ns += PATIENCE_NS;
-    hand_over(first);
-    wait_for_calls(1);
-    struct item *bad = make(1, "bad", "x\",\"type\":\"none");
-    bad->arrived_ns += PATIENCE_NS;
-    hand_over(bad);
-    wait_for_calls(4);
-    db_set(false, ANSWER_OK);
-    expect(RESULT_STORED, 1, "", "\"first\"");
-    expect(RESULT_REJECTED, 0, "invalid_message", "\"clientMessageId\":\"bad\"");
 }
 
 /* A whole batch waits: it is not left to gather. */
@@ -480,6 +290,26 @@ static void refuses_a_database_of_another_schema(void **state)
     db.connect_word = NULL;
 }
 
+/* Batches of one. */
+static void batches_of_one(void **state)
+{
+    (void)state;
+    writer_stop(&writer, 1000);
+    config.batch_max = 1;
+    assert_int_equal(writer_start(&config, 100, results, on_wake, NULL, &writer, NULL), 0);
+    hold_commits(true);
+    unsigned before = db.commits;
+    submit(1, "a", "x");
+    wait_for(&db.commits, before + 1);
+    submit(1, "a", "x");
+    submit(1, "b", "x");
+    hold_commits(false);
+    expect(RESULT_STORED, 1, "", "\"a\"");
+    expect(RESULT_REPLAYED, 1, "", "\"a\"");
+    expect(RESULT_STORED, 2, "", "\"b\"");
+    config.batch_max = BATCH_MAX;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -488,15 +318,6 @@ int main(void)
         TEST(the_same_id_twice_is_two_batches),
         TEST(bad_json_costs_only_itself),
         TEST(poison_is_found_by_halving),
-        TEST(a_locked_room_costs_only_itself),
-        TEST(a_room_unlocked_in_time_loses_nothing),
-        TEST(away_is_told_in_time),
-        TEST(uncertain_is_never_called_rejected),
-        TEST(a_resend_of_an_uncertain_one_is_never_called_rejected),
-        TEST(who_comes_again_is_answered_once),
-        TEST(who_comes_again_behind_one_that_is_held),
-        TEST(who_comes_again_in_a_busy_room_is_answered_once),
-        TEST(a_bad_one_that_was_looked_at_is_still_bad),
         TEST(the_next_batch_is_begun_while_one_commits),
         TEST(the_next_batch_gathers_while_one_commits),
         TEST(a_batch_that_cannot_begin_costs_the_committed_nothing),
@@ -507,6 +328,7 @@ int main(void)
         TEST(makes_or_takes_the_missing_id),
         TEST(stop_stores_what_was_accepted),
         TEST(stop_does_not_wait_for_ever),
+        TEST(batches_of_one),
         TEST(refuses_a_database_of_another_schema),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
