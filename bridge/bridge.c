@@ -1,5 +1,6 @@
 #include "bridge/bridge.h"
 
+#include "bridge/answers.h"
 #include "bridge/call_sockets.h"
 #include "bridge/chat.h"
 #include "core/config.h"
@@ -20,7 +21,8 @@ struct bridge {
     struct broker_events events;
 };
 
-/* Some clients connect to "/" before anything else; it has no events here. */
+/* Some clients connect to "/" before anything else; it has no events here, which is told to those who have
+ * forgotten a namespace. */
 static void on_root_connect(void *self, struct socket *socket, struct slice auth, const char *authorization)
 {
     (void)self, (void)auth, (void)authorization;
@@ -29,7 +31,11 @@ static void on_root_connect(void *self, struct socket *socket, struct slice auth
 
 static void on_root_event(void *self, struct socket *socket, const struct event *event)
 {
-    (void)self, (void)socket, (void)event;
+    struct error e;
+
+    (void)self;
+    error_set(&e, ERROR_INVALID, "unknown_event", "/ knows no events: connect to /chat.");
+    answer_error(socket, &event->ack, event->name, (struct slice){NULL, 0}, &e);
 }
 
 static void on_root_disconnect(void *self, struct socket *socket, enum session_end end)

@@ -1,6 +1,8 @@
 #include "bridge/engine.h"
 
 #include "bridge/admission.h"
+#include "bridge/engineio.h"
+#include "bridge/farewells.h"
 #include "bridge/session.h"
 #include "bridge/socketio.h"
 #include "core/config.h"
@@ -62,6 +64,8 @@ struct engine *engine_create(struct clock_port *clock, const struct engine_optio
     e->table = mem_zalloc(e->table_size, sizeof(struct session *));
     e->beats = deadlines_create(clock, session_on_beat, e);
     e->upgrades = deadlines_create(clock, session_on_upgrade_timeout, e);
+    e->noops = deadlines_create(clock, session_on_noop, e);
+    e->farewells = farewells_create(clock, SESSION_ID_SIZE);
     e->readers = websocket_pool_create();
     e->ping = websocket_frame(WEBSOCKET_TEXT, "2", 1);
     e->admission = admission_create(options->connects_per_s, options->strangers_max);
@@ -84,6 +88,8 @@ void engine_destroy(struct engine **engine)
         a->engine = NULL;
     deadlines_destroy(&e->beats);
     deadlines_destroy(&e->upgrades);
+    deadlines_destroy(&e->noops);
+    farewells_destroy(&e->farewells);
     websocket_pool_destroy(&e->readers);
     shared_drop(e->ping);
     admission_destroy(&e->admission);
@@ -404,6 +410,18 @@ static void on_session_request(struct engine *e, struct request *request, struct
         engine_answer_error(e, request, 400, BAD_METHOD);
 }
 
+/* False when the session, which is unknown, has left no last words. */
+static bool answer_farewell(struct engine *e, struct request *request, struct slice sid)
+{
+    struct buf words = {0};
+
+    if (!farewells_take(e->farewells, sid.text, sid.size, &words))
+        return false;
+    engine_answer(e, request, 200, ENGINEIO_POLL_TYPE, words.data, words.size);
+    buf_finish(&words);
+    return true;
+}
+
 void engine_request(struct engine *e, struct request *request)
 {
     struct slice transport = parameter(request->query, "transport"), sid = parameter(request->query, "sid");
@@ -423,12 +441,13 @@ void engine_request(struct engine *e, struct request *request)
         return;
     }
     s = find(e, sid.text, sid.size);
-    if (s != NULL && s->awaits_pong && deadlines_passed(e->beats, &s->beat)) {
+    if (s != NULL && s->awaits_pong && s->transport != TRANSPORT_PROBED &&
+        deadlines_passed(e->beats, &s->beat)) {
         session_end(s, SESSION_PING_TIMEOUT);
         s = NULL;
     }
-    if (s == NULL)
-        engine_answer_error(e, request, 400, UNKNOWN_SID);
-    else
+    if (s != NULL)
         on_session_request(e, request, s, websocket);
+    else if (websocket || strcmp(request->method, "GET") != 0 || !answer_farewell(e, request, sid))
+        engine_answer_error(e, request, 400, UNKNOWN_SID);
 }

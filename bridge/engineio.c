@@ -25,24 +25,32 @@ static int base64_value(char c)
         return c - 'a' + 26;
     if (c >= '0' && c <= '9')
         return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
+    return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
 }
 
-/* Padding may be left out, as some clients do. */
+static bool is_blank(char c)
+{
+    return c == '\n' || c == '\r' || c == ' ' || c == '\t';
+}
+
+/* As generous as official servers where clients differ: the Java client breaks its lines and ends with a line
+ * break, padding may be left out, and the alphabet may be that for URLs (RFC 4648, section 5). */
 static bool base64_decode(struct buf *out, const char *text, size_t size)
 {
     uint32_t bits = 0;
-    unsigned count = 0;
+    unsigned count = 0, digits = 0, padding = 0;
 
-    for (unsigned padding = 0; padding < 2 && size > 0 && text[size - 1] == '='; padding++)
-        size--;
-    if (size % 4 == 1)
-        return false;
     for (size_t i = 0; i < size; i++) {
         int value = base64_value(text[i]);
 
-        if (value < 0)
+        if (is_blank(text[i]))
+            continue;
+        padding += text[i] == '=';
+        if (text[i] == '=' && padding <= 2)
+            continue;
+        if (value < 0 || padding > 0)
             return false;
+        digits++;
         bits = (bits << 6) | (uint32_t)value;
         count += 6;
         if (count >= 8) {
@@ -50,7 +58,7 @@ static bool base64_decode(struct buf *out, const char *text, size_t size)
             buf_put_byte(out, (unsigned char)(bits >> count));
         }
     }
-    return true;
+    return digits % 4 != 1;
 }
 
 static void base64_encode(struct buf *out, const char *bytes, size_t size)

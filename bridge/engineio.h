@@ -24,6 +24,7 @@ enum engineio_type {
     ENGINEIO_NOOP
 };
 
+#define ENGINEIO_POLL_TYPE "text/plain; charset=UTF-8" /* of a poll's answer */
 #define ENGINEIO_SEPARATOR 0x1e
 
 struct engineio_packet {

@@ -194,6 +194,8 @@ void session_end(struct session *s, enum session_end end)
     e->handlers.on_close(e->handlers.self, s, end);
     if (s->polling != NULL && s->polling->poll != NULL)
         session_flush_poll(s, end == SESSION_CLIENT_LEFT ? "6" : "1");
+    else if (s->polling != NULL && s->parting)
+        session_leave_words(s, "1");
     stream_drop(s, close_status(end));
     session_free_polling(s);
     session_unuse(s);
@@ -201,6 +203,7 @@ void session_end(struct session *s, enum session_end end)
 
 void session_close(struct session *s, enum session_end end)
 {
+    s->parting = true;
     session_end(s, end);
 }
 
@@ -274,6 +277,10 @@ void session_on_beat(void *context, struct deadline *deadline)
     struct engine *e = context;
     struct session *s = owner_of(deadline, struct session, beat);
 
+    if (s->transport == TRANSPORT_PROBED) { /* what is sent waits for the upgrade, which has its own limit */
+        deadlines_repeat(e->beats, &s->beat, e->options.ping_timeout_ms);
+        return;
+    }
     if (s->awaits_pong) {
         session_end(s, SESSION_PING_TIMEOUT);
         return;
@@ -377,6 +384,7 @@ static void upgrade_failed(struct session *s, enum websocket_status status)
     stream_drop(s, status);
     s->transport = TRANSPORT_POLLING;
     deadlines_clear(s->engine->upgrades, &s->polling->upgrade);
+    deadlines_clear(s->engine->noops, &s->polling->noop);
     if (s->polling->count > 0)
         session_flush_poll(s, NULL);
 }

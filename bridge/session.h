@@ -31,6 +31,7 @@ struct polling {
     struct shared **waiting;
     size_t count, capacity, bytes;
     struct deadline upgrade; /* until when the upgrade must be through */
+    struct deadline noop;    /* when the held poll gets a NOOP, before the upgrade */
     struct session *session;
 };
 
@@ -49,8 +50,9 @@ struct session {
     uint8_t transport;
     uint8_t busy; /* calls that still use it: it is freed after the last */
     bool awaits_pong, in_turn, closed;
-    bool known;  /* who it is: see session_is_known */
-    bool base64; /* binary messages go to the stream as text */
+    bool parting; /* ended from above: what it was told last is delivered */
+    bool known;   /* who it is: see session_is_known */
+    bool base64;  /* binary messages go to the stream as text */
 };
 
 struct engine {
@@ -60,7 +62,8 @@ struct engine {
     struct engine_stats stats;
     struct session **table;
     size_t table_size; /* a power of two */
-    struct deadlines *beats, *upgrades;
+    struct deadlines *beats, *upgrades, *noops;
+    struct farewells *farewells;
     struct websocket_pool *readers;
     struct shared *ping;
     struct session *turn; /* see session_at_turn */
@@ -101,11 +104,14 @@ bool session_on_packet(struct session *session, const struct engineio_packet *pa
 void session_answer_poll(struct session *session, const char *text, size_t size);
 /* Everything that waits, and `last` (NULL: none) behind it. */
 void session_flush_poll(struct session *session, const char *last);
+/* The same where no poll is held: for the next one, which finds no session any more. */
+void session_leave_words(struct session *session, const char *last);
 void session_free_polling(struct session *session);
 
 void session_end(struct session *session, enum session_end end);
 void session_turn(void *engine); /* the engine's timer */
 void session_on_beat(void *engine, struct deadline *deadline);
 void session_on_upgrade_timeout(void *engine, struct deadline *deadline);
+void session_on_noop(void *engine, struct deadline *deadline);
 
 #endif

@@ -2,11 +2,17 @@
  * batches. */
 #include "bridge/session.h"
 
+#include "bridge/farewells.h"
 #include "core/json.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A poll between the probe and the upgrade is held so long, for else the client would poll without a pause.
+ */
+#define NOOP_MS 100
 
 static void drop_waiting(struct polling *p)
 {
@@ -24,6 +30,7 @@ void session_free_polling(struct session *s)
         return;
     assert(p->poll == NULL);
     deadlines_clear(s->engine->upgrades, &p->upgrade);
+    deadlines_clear(s->engine->noops, &p->noop);
     drop_waiting(p);
     free(p->waiting);
     free(p);
@@ -37,29 +44,43 @@ void session_answer_poll(struct session *s, const char *text, size_t size)
     struct request *poll = s->polling->poll;
 
     s->polling->poll = NULL;
-    engine_answer(s->engine, poll, 200, "text/plain; charset=UTF-8", text, size);
+    deadlines_clear(s->engine->noops, &s->polling->noop);
+    engine_answer(s->engine, poll, 200, ENGINEIO_POLL_TYPE, text, size);
 }
 
-void session_flush_poll(struct session *s, const char *last)
+/* What waits, as one batch, and a last packet behind it (NULL: none). */
+static void take_waiting(struct polling *p, const char *last, struct buf *body)
 {
-    struct polling *p = s->polling;
-    struct buf body = {0};
-
-    if (p->poll == NULL)
-        return;
     for (size_t i = 0; i < p->count; i++) {
         const char *bytes;
         size_t size;
         bool binary = websocket_payload(p->waiting[i], &bytes, &size) == WEBSOCKET_BINARY;
 
-        engineio_batch_put(&body, binary, bytes, size);
+        engineio_batch_put(body, binary, bytes, size);
     }
     drop_waiting(p);
     if (last != NULL)
-        engineio_batch_put(&body, false, last, strlen(last));
+        engineio_batch_put(body, false, last, strlen(last));
+}
+
+void session_flush_poll(struct session *s, const char *last)
+{
+    struct buf body = {0};
+
+    if (s->polling->poll == NULL)
+        return;
+    take_waiting(s->polling, last, &body);
     if (body.size > 0)
         session_answer_poll(s, body.data, body.size);
     buf_finish(&body);
+}
+
+void session_leave_words(struct session *s, const char *last)
+{
+    struct buf words = {0};
+
+    take_waiting(s->polling, last, &words);
+    farewells_keep(s->engine->farewells, s->id, &words);
 }
 
 /* ---- The polling transport. ---- */
@@ -69,8 +90,17 @@ static void on_poll_gone(struct request *request)
     struct session *s = request->holder;
 
     s->polling->poll = NULL;
+    deadlines_clear(s->engine->noops, &s->polling->noop);
     engine_answer(s->engine, request, 200, NULL, NULL, 0);
     session_end(s, SESSION_TRANSPORT_ERROR);
+}
+
+void session_on_noop(void *context, struct deadline *deadline)
+{
+    struct polling *p = (struct polling *)(void *)((char *)deadline - offsetof(struct polling, noop));
+
+    (void)context;
+    session_answer_poll(p->session, "6", 1);
 }
 
 void session_on_poll(struct session *s, struct request *request)
@@ -90,7 +120,7 @@ void session_on_poll(struct session *s, struct request *request)
     request->holder = s;
     request->on_gone = on_poll_gone;
     if (s->transport == TRANSPORT_PROBED)
-        session_answer_poll(s, "6", 1);
+        deadlines_set(s->engine->noops, &p->noop, NOOP_MS);
     else if (p->count > 0)
         session_flush_poll(s, NULL);
 }

@@ -98,7 +98,7 @@ void broker_fail_late(struct broker *b, struct send *s)
         error_set(&s->error, ERROR_UNAVAILABLE, "broker_unavailable",
                   "the broker can't be reached: try again in a moment");
     else
-        error_set(&s->error, ERROR_UNCERTAIN, "no_answer",
+        error_set(&s->error, ERROR_UNCERTAIN, "uncertain",
                   s->type != WIRE_SEND ? "no answer in time: the mark may or may not have been stored"
                                        : "no answer in time: the message may or may not have been stored; "
                                          "the same clientMessageId finds out");

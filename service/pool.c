@@ -80,7 +80,7 @@ static void fail_under_way(struct connection *c, struct query *q)
     if (q->result && !query_result_good(q->result) && PQresultErrorField(q->result, PG_DIAG_SQLSTATE))
         db_error(c->pg, q->result, &q->error); /* the server itself refused it */
     else if (may_write(q->sql))
-        error_set(&q->error, ERROR_UNCERTAIN, "no_answer",
+        error_set(&q->error, ERROR_UNCERTAIN, "uncertain",
                   "the database broke off before it answered: it may or may not have happened");
     else
         error_set(&q->error, ERROR_UNAVAILABLE, "database_unavailable",

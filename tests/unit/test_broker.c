@@ -155,7 +155,7 @@ static void a_send_without_answer_is_uncertain(void **state)
     int64_t from_ns = clock_mono_ns();
     TURN_UNTIL(w, told.done);
     assert_int_equal(told.error.code, ERROR_UNCERTAIN);
-    assert_string_equal(told.error.word, "no_answer");
+    assert_string_equal(told.error.word, "uncertain");
     assert_true((clock_mono_ns() - from_ns) / 1000000 >= 1500);
 }
 

@@ -64,7 +64,11 @@ static const struct {
     {"bAQID", "b\x01\x02\x03"},
     {"bAQ==", "b\x01"},
     {"b", "b"},
-    {"b-_", "!"},
+    {"b-_8=", "b\xfb\xff"},
+    {"bAQID\nBA==\r\n", "b\x01\x02\x03\x04"}, /* as from the Java client */
+    {"bAQ=\n=\n", "b\x01"},
+    {"bAQ=A", "!"},
+    {"bAQ!A", "!"},
     {"bA", "!"},
     {"bA===", "!"},
     {"2", "2"},

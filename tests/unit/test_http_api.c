@@ -186,7 +186,7 @@ static void test_room_uncertain(void **state)
     assert_answer(503, "\"code\":\"uncertain\"");
     assert_non_null(strstr(world.body, "Idempotency-Key"));
     create_group();
-    db_fails(ERROR_UNCERTAIN, "no_answer");
+    db_fails(ERROR_UNCERTAIN, "uncertain");
     assert_answer(503, "\"code\":\"uncertain\"");
 }
 
@@ -214,14 +214,14 @@ static void test_reads_are_certain(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof reads / sizeof *reads; i++) {
         ask(reads[i][0], reads[i][1], "", strcmp(reads[i][0], "POST") == 0 ? "{}" : NULL);
-        db_fails(ERROR_UNCERTAIN, "no_answer");
+        db_fails(ERROR_UNCERTAIN, "uncertain");
         assert_answer(503, "\"code\":\"database_unavailable\"");
         assert_non_null(strstr(world.body, "try again"));
         assert_null(strstr(world.body, "Idempotency-Key"));
         assert_header("Retry-After: 1\n");
     }
     ask("PATCH", "/api/v1/chat/rooms/" ROOM, "", "{\"name\":\"x\"}");
-    db_fails(ERROR_UNCERTAIN, "no_answer");
+    db_fails(ERROR_UNCERTAIN, "uncertain");
     assert_answer(503, "\"code\":\"uncertain\"");
     assert_non_null(strstr(world.body, "\"hint\":\"Repeat the request"));
     assert_null(strstr(world.body, "Idempotency-Key"));
@@ -387,7 +387,7 @@ static void test_send_refused(void **state)
     } cases[] = {
         {ERROR_UNAVAILABLE, "busy", 503, "\"code\":\"busy\""},
         {ERROR_UNAVAILABLE, "unavailable", 503, "\"code\":\"unavailable\""},
-        {ERROR_UNCERTAIN, "no_answer", 503, "\"code\":\"uncertain\""},
+        {ERROR_UNCERTAIN, "uncertain", 503, "\"code\":\"uncertain\""},
         {ERROR_NOT_FOUND, "room_not_found", 404, "\"code\":\"room_not_found\""},
         {ERROR_INVALID, "invalid_message", 400, "\"message\":[\"by hand\"]"},
         {ERROR_LIMIT, "rate_limited", 429, "\"code\":\"rate_limited\""},

@@ -151,7 +151,7 @@ static void test_room_marked(void **state)
         marked();
     }
     ask("PATCH", "/api/v1/chat/rooms/" ROOM "/read", "", "{\"seq\":1}");
-    broker_refuses(ERROR_UNCERTAIN, "no_answer");
+    broker_refuses(ERROR_UNCERTAIN, "uncertain");
     assert_answer(503, "\"code\":\"uncertain\"");
     ask("PATCH", "/api/v1/chat/rooms/x/read", "", "{\"seq\":-1,\"messageId\":3}");
     assert_answer(400, "[\"id must be a UUID\",\"seq must be a whole number from 0\","

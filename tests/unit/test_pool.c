@@ -280,7 +280,7 @@ static void a_hung_database_is_given_up(void **state)
     settle(w);
     int64_t took_ms = (clock_mono_ns() - from_ns) / 1000000;
     assert_int_equal(write->error.code, ERROR_UNCERTAIN);
-    assert_string_equal(write->error.word, "no_answer");
+    assert_string_equal(write->error.word, "uncertain");
     assert_int_equal(behind->error.code, ERROR_UNAVAILABLE);
     assert_true(took_ms >= POOL_DEADLINE_MS && took_ms < POOL_DEADLINE_MS + 2000);
     struct asked *after = ask(w, sql_echo, "x");

@@ -96,6 +96,33 @@ static void test_poll_gone(void **state)
     fake_request_finish(&poll);
 }
 
+/* What it was told last waits for its next poll; who sent it away itself wants no words. */
+static void test_last_words(void **state)
+{
+    struct world *w = *state;
+
+    open_polling(w);
+    expect_status(w, "POST", w->query,
+                  "4x\x1e"
+                  "4close",
+                  200, "ok");
+    assert_int_equal(w->end, SESSION_CLOSED);
+    expect_status(w, "POST", w->query, "4y", 400, ERROR(1, "Session ID unknown"));
+    expect_status(w, "GET", w->query, NULL, 200,
+                  "4x\x1e"
+                  "1");
+    expect_status(w, "GET", w->query, NULL, 400, ERROR(1, "Session ID unknown"));
+
+    open_polling(w);
+    expect_status(w, "POST", w->query, "4close", 200, "ok");
+    fake_advance(&w->clock, 31000);
+    expect_status(w, "GET", w->query, NULL, 400, ERROR(1, "Session ID unknown"));
+
+    open_polling(w);
+    expect_status(w, "POST", w->query, "1", 200, "ok");
+    expect_status(w, "GET", w->query, NULL, 400, ERROR(1, "Session ID unknown"));
+}
+
 static void test_polling_closes(void **state)
 {
     struct world *w = *state;
@@ -308,12 +335,12 @@ static void test_base64_frames(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_refusals),  TEST(test_refused_above),
-                                       TEST(test_polling),   TEST(test_overlapping_polls),
-                                       TEST(test_poll_gone), TEST(test_polling_closes),
-                                       TEST(test_websocket), TEST(test_closed_while_reading),
-                                       TEST(test_heartbeat), TEST(test_cors),
-                                       TEST(test_shutdown),  TEST(test_base64_frames)};
+    const struct CMUnitTest tests[] = {
+        TEST(test_refusals),          TEST(test_refused_above), TEST(test_polling),
+        TEST(test_overlapping_polls), TEST(test_poll_gone),     TEST(test_last_words),
+        TEST(test_polling_closes),    TEST(test_websocket),     TEST(test_closed_while_reading),
+        TEST(test_heartbeat),         TEST(test_cors),          TEST(test_shutdown),
+        TEST(test_base64_frames)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

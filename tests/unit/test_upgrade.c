@@ -22,12 +22,20 @@ static void test_upgrade(void **state)
     assert_string_equal(fake_body(&poll), "6");
     fake_request_finish(&poll);
 
-    /* Until the upgrade every poll gets NOOP, posts are taken, and output waits. */
+    /* Until the upgrade every poll gets NOOP, after a pause; posts are taken, and output waits. */
     expect_status(w, "POST", w->query, "4waits", 200, "ok");
-    expect_status(w, "GET", w->query, NULL, 200, "6");
-    expect_status(w, "GET", w->query, NULL, 200, "6");
+    for (int i = 0; i < 2; i++) {
+        ask(w, &poll, "GET", w->query, NULL);
+        assert_int_equal(poll.answered, 0);
+        fake_advance(&w->clock, 110);
+        assert_string_equal(fake_body(&poll), "6");
+        fake_request_finish(&poll);
+    }
     assert_string_equal(fake_heard(s), "");
+    ask(w, &poll, "GET", w->query, NULL);
     fake_say_text(s, "5");
+    assert_string_equal(fake_body(&poll), "6");
+    fake_request_finish(&poll);
     assert_string_equal(fake_heard(s), "4waits\n");
     fake_say_text(s, "4hello");
     assert_string_equal(fake_heard(s), "4hello\n");
@@ -76,9 +84,27 @@ static void test_failed_upgrade(void **state)
     assert_int_equal(w->closed, 0);
 }
 
+/* Between probe and upgrade nothing is sent, the ping included: no pong can be missing. */
+static void test_no_ping_before_the_upgrade(void **state)
+{
+    struct world *w = *state;
+    struct fake_stream *s;
+
+    open_polling(w);
+    for (int64_t ms = 0; ms < 100000; ms += 9000) {
+        s = open_upgrade(w);
+        fake_say_text(s, "2probe");
+        fake_advance(&w->clock, 9000);
+        s->stream.on_closed(&s->stream);
+        fake_stream_free(s);
+    }
+    assert_int_equal(w->closed, 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_upgrade), TEST(test_failed_upgrade)};
+    const struct CMUnitTest tests[] = {TEST(test_upgrade), TEST(test_failed_upgrade),
+                                       TEST(test_no_ping_before_the_upgrade)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

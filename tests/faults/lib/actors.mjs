@@ -6,7 +6,7 @@ import { pause, until } from '../../integration/lib/events.mjs';
 
 const ANSWER_MS = 2500;
 const TRANSIENT = ['unavailable', 'database_unavailable', 'broker_unavailable', 'busy', 'rate_limited', 'starting'];
-const UNKNOWN = ['uncertain', 'no_answer', undefined];
+const UNKNOWN = ['uncertain', undefined];
 
 // One run's surroundings: stack, history, random (0 to 1), rooms, over, db (a connection for questions, may be away).
 export class Sender {
