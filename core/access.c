@@ -273,8 +273,9 @@ static const struct rule_words rules[] = {
                         "The topic's last level must be the user of the token."},
     [RULE_MEMBER] = {"member", "The user is a member of the room.",
                      "Removing the user from the room would end it."},
-    [RULE_NOT_MEMBER] = {"not_member", "The user is not a member of the room.",
-                         "One who may must add the user to the room."},
+    [RULE_NOT_MEMBER] =
+        {"not_member", "The user is not a member of the room.",
+         "One who may must add the user to the room; an agent adds itself to a support room."},
     [RULE_OWN_TOPIC] = {"own_topic", "The topic is the user's own.",
                         "It stays so as long as the token is valid."},
     [RULE_NOT_OWN_TOPIC] = {"not_own_topic", "The topic belongs to another user.",
