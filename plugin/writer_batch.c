@@ -212,16 +212,34 @@ static void store_rooms(struct writer *w, struct item **items, size_t count)
     }
 }
 
+/* After a failed try of a batch that stays whole: answers who can be answered; returns how many are to be
+ * tried again. */
+static size_t hold(struct writer *w, struct item **items, size_t count, const struct error *e)
+{
+    if (e->code == ERROR_UNCERTAIN)
+        for (size_t i = 0; i < count; i++)
+            writer_doubt(w, items[i]);
+    writer_in_trouble(w, e); /* first: it knows then what was sent again */
+    count = reject_held(w, items, count);
+    reject_parked(w, true);
+    writer_push(w);
+    return count;
+}
+
 /* Of a batch in which something is busy, parks those whose room is locked; returns how many stay, in front.
  * When no room is, each is stored by itself. */
 static size_t park_locked(struct writer *w, struct item **items, size_t count)
 {
-    struct error e;
+    struct error e = {0};
     size_t rooms = 0, kept = 0;
     for (size_t at = 0; at < count; at += item_gather_room(items + at, count - at))
         w->rooms[rooms++] = items[at]->room;
-    if (store_locked(w->store, w->rooms, rooms, w->locked, writer_commit_deadline(w), &e) != 0 ||
-        memchr(w->locked, true, rooms) == NULL) {
+    int ok = store_locked(w->store, w->rooms, rooms, w->locked, writer_commit_deadline(w), &e);
+    if (ok != 0 && strcmp(e.word, "busy") != 0) {
+        e.code = ERROR_UNAVAILABLE; /* of the messages nothing was under way */
+        return hold(w, items, count, &e);
+    }
+    if (ok != 0 || memchr(w->locked, true, rooms) == NULL) {
         store_rooms(w, items, count);
         return 0;
     }
@@ -235,20 +253,6 @@ static size_t park_locked(struct writer *w, struct item **items, size_t count)
     }
     writer_push(w);
     return kept;
-}
-
-/* After a failed try of a batch that stays whole: answers who can be answered; returns how many are to be
- * tried again. */
-static size_t hold(struct writer *w, struct item **items, size_t count, const struct error *e)
-{
-    if (e->code == ERROR_UNCERTAIN)
-        for (size_t i = 0; i < count; i++)
-            writer_doubt(w, items[i]);
-    writer_in_trouble(w, e); /* first: it knows then what was sent again */
-    count = reject_held(w, items, count);
-    reject_parked(w, true);
-    writer_push(w);
-    return count;
 }
 
 /* After any failed try; returns how many are to be tried again. */

@@ -28,6 +28,7 @@ static struct {
     bool begun, committing;
     enum answer fate; /* of the commit under way */
     enum answer answer;
+    bool probe_away;         /* when it is asked which rooms are locked */
     bool begin_held;         /* one that has to reconnect first waits for that */
     unsigned begins_waiting; /* so */
     unsigned away_at;        /* from this call on it is away; 0: never */
@@ -242,7 +243,8 @@ int store_locked(struct store *store, const struct uuid *rooms, size_t count, bo
     (void)store, (void)deadline_ns;
     pthread_mutex_lock(&db.lock);
     assert(!db.committing && !db.begun);
-    int ok = db.answer == ANSWER_AWAY ? error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away") : 0;
+    bool away = db.probe_away || db.answer == ANSWER_AWAY;
+    int ok = away ? error_set(e, ERROR_UNAVAILABLE, "database_unavailable", "away") : 0;
     for (size_t i = 0; ok == 0 && i < count; i++)
         locked_out[i] = db.locked[rooms[i].bytes[0]];
     pthread_mutex_unlock(&db.lock);
@@ -358,7 +360,7 @@ static inline void hold_chores(void)
 static void be_well(void)
 {
     pthread_mutex_lock(&db.lock);
-    db.held = db.commit_held = db.chore_held = db.begin_held = false;
+    db.held = db.commit_held = db.chore_held = db.begin_held = db.probe_away = false;
     db.away_at = 0;
     db.answer = ANSWER_OK;
     db.connect_word = NULL;

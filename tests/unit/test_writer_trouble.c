@@ -370,6 +370,23 @@ static void many_locked_rooms_cost_only_themselves(void **state)
     assert_int_equal(db.calls, 3);
 }
 
+/* The database goes away when it is asked which rooms are locked: nothing is tried room by room. */
+static void away_behind_a_locked_room_is_told_in_time(void **state)
+{
+    (void)state;
+    struct item *free_one = make(1, "free", "x"), *busy = make(2, "busy", "x");
+    lock(2, true);
+    db.probe_away = true;
+    free_one->arrived_ns -= PATIENCE_NS;
+    busy->arrived_ns -= PATIENCE_NS;
+    assert_true(writer_submit(writer, free_one));
+    hand_over(busy);
+    expect(RESULT_REJECTED, 0, "unavailable", "\"free\"");
+    expect(RESULT_REJECTED, 0, "unavailable", "\"busy\"");
+    assert_int_equal(db.calls, 1);
+    assert_false(writer_database_up(writer));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +406,7 @@ int main(void)
         TEST(a_parked_one_waits_with_its_like_that_is_held),
         TEST(halves_of_a_busy_room_keep_their_order),
         TEST(many_locked_rooms_cost_only_themselves),
+        TEST(away_behind_a_locked_room_is_told_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
