@@ -7,14 +7,11 @@
 #include "bridge/engineio.h"
 
 #include <assert.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define NS_PER_S        1000000000
 #define SESSION_BURST_S 5 /* a session's bucket holds so many seconds' worth of packets */
-
-#define owner_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 /* ---- Life. ---- */
 
@@ -207,11 +204,19 @@ void session_close(struct session *s, enum session_end end)
     session_end(s, end);
 }
 
+/* After the probe everything waits, a ping too: the time of its pong begins when it goes out. */
+static void await_pong_anew(struct session *s)
+{
+    if (s->awaits_pong)
+        deadlines_set(s->engine->beats, &s->beat, s->engine->options.ping_timeout_ms);
+}
+
 static void upgrade_done(struct session *s)
 {
     struct polling *p = s->polling;
 
     s->transport = TRANSPORT_WEBSOCKET;
+    await_pong_anew(s);
     s->engine->stats.websockets++;
     if (p->poll != NULL)
         session_answer_poll(s, "6", 1);
@@ -277,7 +282,7 @@ void session_on_beat(void *context, struct deadline *deadline)
     struct engine *e = context;
     struct session *s = owner_of(deadline, struct session, beat);
 
-    if (s->transport == TRANSPORT_PROBED) { /* what is sent waits for the upgrade, which has its own limit */
+    if (s->awaits_pong && s->transport == TRANSPORT_PROBED) { /* the upgrade has a limit of its own */
         deadlines_repeat(e->beats, &s->beat, e->options.ping_timeout_ms);
         return;
     }
@@ -382,6 +387,8 @@ static void answer_stream(struct session *s, enum websocket_opcode opcode, const
 static void upgrade_failed(struct session *s, enum websocket_status status)
 {
     stream_drop(s, status);
+    if (s->transport == TRANSPORT_PROBED)
+        await_pong_anew(s);
     s->transport = TRANSPORT_POLLING;
     deadlines_clear(s->engine->upgrades, &s->polling->upgrade);
     deadlines_clear(s->engine->noops, &s->polling->noop);

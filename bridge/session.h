@@ -16,6 +16,8 @@
 #include "bridge/engineio.h"
 #include "bridge/websocket.h"
 
+#include <stddef.h>
+
 #define SESSION_ID_SIZE 20 /* 120 random bits in base64url */
 
 enum transport {
@@ -26,6 +28,9 @@ enum transport {
 };
 
 /* What only a session that polls needs. */
+/* What a deadline stands in. */
+#define owner_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
 struct polling {
     struct request *poll; /* the held GET */
     struct shared **waiting;

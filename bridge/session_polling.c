@@ -6,7 +6,6 @@
 #include "core/json.h"
 
 #include <assert.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +29,6 @@ void session_free_polling(struct session *s)
         return;
     assert(p->poll == NULL);
     deadlines_clear(s->engine->upgrades, &p->upgrade);
-    deadlines_clear(s->engine->noops, &p->noop);
     drop_waiting(p);
     free(p->waiting);
     free(p);
@@ -39,13 +37,19 @@ void session_free_polling(struct session *s)
 
 /* ---- Polls. ---- */
 
-void session_answer_poll(struct session *s, const char *text, size_t size)
+/* It is no longer held; it is to be answered. */
+static struct request *take_poll(struct session *s)
 {
     struct request *poll = s->polling->poll;
 
     s->polling->poll = NULL;
     deadlines_clear(s->engine->noops, &s->polling->noop);
-    engine_answer(s->engine, poll, 200, ENGINEIO_POLL_TYPE, text, size);
+    return poll;
+}
+
+void session_answer_poll(struct session *s, const char *text, size_t size)
+{
+    engine_answer(s->engine, take_poll(s), 200, ENGINEIO_POLL_TYPE, text, size);
 }
 
 /* What waits, as one batch, and a last packet behind it (NULL: none). */
@@ -89,18 +93,14 @@ static void on_poll_gone(struct request *request)
 {
     struct session *s = request->holder;
 
-    s->polling->poll = NULL;
-    deadlines_clear(s->engine->noops, &s->polling->noop);
-    engine_answer(s->engine, request, 200, NULL, NULL, 0);
+    engine_answer(s->engine, take_poll(s), 200, NULL, NULL, 0);
     session_end(s, SESSION_TRANSPORT_ERROR);
 }
 
 void session_on_noop(void *context, struct deadline *deadline)
 {
-    struct polling *p = (struct polling *)(void *)((char *)deadline - offsetof(struct polling, noop));
-
     (void)context;
-    session_answer_poll(p->session, "6", 1);
+    session_answer_poll(owner_of(deadline, struct polling, noop)->session, "6", 1);
 }
 
 void session_on_poll(struct session *s, struct request *request)

@@ -84,7 +84,29 @@ static void test_failed_upgrade(void **state)
     assert_int_equal(w->closed, 0);
 }
 
-/* Between probe and upgrade nothing is sent, the ping included: no pong can be missing. */
+/* The ping waits for the upgrade as all else does, and its pong is due from then on. */
+static void test_ping_behind_the_upgrade(void **state)
+{
+    struct world *w = *state;
+    struct fake_stream *s;
+
+    open_polling(w);
+    fake_advance(&w->clock, 20000);
+    s = open_upgrade(w);
+    fake_say_text(s, "2probe");
+    assert_string_equal(fake_heard(s), "3probe\n");
+    fake_advance(&w->clock, 9000);
+    fake_say_text(s, "5");
+    assert_string_equal(fake_heard(s), "2\n");
+    fake_advance(&w->clock, 19000);
+    assert_int_equal(w->closed, 0);
+    fake_advance(&w->clock, 2000);
+    assert_int_equal(w->closed, 1);
+    assert_int_equal(w->end, SESSION_PING_TIMEOUT);
+    fake_stream_free(s);
+}
+
+/* No pong can be missing of a ping that waits. */
 static void test_no_ping_before_the_upgrade(void **state)
 {
     struct world *w = *state;
@@ -104,6 +126,7 @@ static void test_no_ping_before_the_upgrade(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_upgrade), TEST(test_failed_upgrade),
+                                       TEST(test_ping_behind_the_upgrade),
                                        TEST(test_no_ping_before_the_upgrade)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
