@@ -21,6 +21,11 @@ int64_t clock_mono_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+int64_t clock_left_ms(int64_t deadline_ns)
+{
+    return (deadline_ns - clock_mono_ns()) / 1000000 + 1;
+}
+
 static void put_digits(char *at, int64_t value, int count)
 {
     for (int i = count - 1; i >= 0; i--) {

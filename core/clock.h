@@ -12,6 +12,9 @@
 int64_t clock_wall_ms(void); /* since 1970 */
 int64_t clock_mono_ns(void); /* never goes back */
 
+/* Milliseconds until that time of clock_mono_ns, the begun one counted; 0 or less: it has passed by one. */
+int64_t clock_left_ms(int64_t deadline_ns);
+
 /* Times outside the years 0 to 9999 are printed as the nearest one inside. */
 void clock_format(int64_t wall_ms, char out[CLOCK_TEXT_SIZE]);
 

@@ -163,7 +163,7 @@ int db_check(PGconn *conn, int64_t timeout_ms, struct error *e)
     bool migrated = PQgetvalue(r, 0, 5)[0] == 't';
     int ok = check_settings(r, e);
     PQclear(r);
-    return ok != 0 ? -1 : check_schema(conn, migrated, (deadline_ns - clock_mono_ns()) / 1000000 + 1, e);
+    return ok != 0 ? -1 : check_schema(conn, migrated, clock_left_ms(deadline_ns), e);
 }
 
 int db_identity(PGconn *conn, char out[DB_IDENTITY_SIZE], int64_t timeout_ms, struct error *e)

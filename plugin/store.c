@@ -453,23 +453,18 @@ static void rederive_watermarks(struct store *store, int64_t timeout_ms)
     }
 }
 
-static int64_t left_ms(int64_t deadline_ns)
-{
-    return (deadline_ns - clock_mono_ns()) / 1000000 + 1;
-}
-
 static int set_up(struct store *store, int64_t deadline_ns, struct error *e)
 {
     char identity[DB_IDENTITY_SIZE];
-    if (db_check(store->conn, left_ms(deadline_ns), e) != 0 ||
-        db_identity(store->conn, identity, left_ms(deadline_ns), e) != 0 ||
-        read_item_oid(store, left_ms(deadline_ns), e) != 0 ||
-        prepare_all(store, left_ms(deadline_ns), e) != 0) {
+    if (db_check(store->conn, clock_left_ms(deadline_ns), e) != 0 ||
+        db_identity(store->conn, identity, clock_left_ms(deadline_ns), e) != 0 ||
+        read_item_oid(store, clock_left_ms(deadline_ns), e) != 0 ||
+        prepare_all(store, clock_left_ms(deadline_ns), e) != 0) {
         return -1;
     }
     if (!store->rederived) {
         store->rederived = true;
-        rederive_watermarks(store, left_ms(deadline_ns));
+        rederive_watermarks(store, clock_left_ms(deadline_ns));
     }
     if (PQsetnonblocking(store->conn, 1) != 0 || PQenterPipelineMode(store->conn) != 1) {
         return db_error(store->conn, NULL, e);

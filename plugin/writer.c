@@ -127,21 +127,26 @@ static void reject_refused(struct writer *w, struct item *item)
         writer_reject(w, item, &why);
 }
 
-bool writer_comes_again(struct writer *w, struct item *item)
+/* Was it sent again, and will that one be tried, as of the last look? Its answer is for both then. */
+static bool comes_again(struct writer *w, struct item *item)
 {
     return item->link == LINK_NONE && w->again.count > 0 && is_named(w, item) && kinds_has(&w->again, item);
 }
 
-void writer_reject_unavailable(struct writer *w, struct item *item)
+void writer_turn_away(struct writer *w, struct item *item, const char *word, const char *text)
 {
     struct error why;
-    if (writer_comes_again(w, item)) {
+    error_set(&why, ERROR_UNAVAILABLE, word, "%s", text);
+    if (comes_again(w, item))
         writer_item_done(w, item);
-        return;
-    }
-    error_set(&why, ERROR_UNAVAILABLE, "unavailable",
-              "the message was not stored: the database does not answer; send it again in a while");
-    writer_reject(w, item, &why);
+    else
+        writer_reject(w, item, &why);
+}
+
+void writer_reject_unavailable(struct writer *w, struct item *item)
+{
+    writer_turn_away(w, item, "unavailable",
+                     "the message was not stored: the database does not answer; send it again in a while");
 }
 
 /* Takes over what has arrived; refused items are answered at once. */

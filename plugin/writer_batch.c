@@ -46,13 +46,7 @@
 
 static void reject_busy(struct writer *w, struct item *item)
 {
-    struct error why;
-    if (writer_comes_again(w, item)) {
-        writer_item_done(w, item);
-        return;
-    }
-    error_set(&why, ERROR_UNAVAILABLE, "busy", "the room is busy; send the message again in a while");
-    writer_reject(w, item, &why);
+    writer_turn_away(w, item, "busy", "the room is busy; send the message again in a while");
 }
 
 /* Parks the items, all of one room, before any others of the room that are parked. */

@@ -69,20 +69,21 @@ void writer_item_done(struct writer *w, struct item *item);
 void writer_answer(struct writer *w, struct result *result); /* collects it for the next push */
 void writer_push(struct writer *w);
 void writer_reject(struct writer *w, struct item *item, const struct error *why); /* the item is gone then */
-void writer_reject_unavailable(struct writer *w, struct item *item);              /* likewise */
+/* The same for one that may be sent again: silently where it was already, and that one will be tried (as of
+ * the last writer_look_again), for then one answer is for both. A parlord is told in any case. */
+void writer_turn_away(struct writer *w, struct item *item, const char *word, const char *text);
+void writer_reject_unavailable(struct writer *w, struct item *item); /* so, for a database that is away */
 /* Parses the item's payload, once. 0, or -1 with e. */
 int writer_prepare(struct writer *w, struct item *item, struct error *e);
 void writer_doubt(struct writer *w, struct item *item); /* marks it as uncertain */
 /* May this message have been stored, by an earlier try of the item or of one like it? Then it is uncertain
  * from here on: nobody is told that it was rejected. */
 bool writer_in_doubt(struct writer *w, struct item *item);
-/* Was it sent again, and will that one be tried? Its answer is for both then: nobody is to be told of this
- * one but a parlord. As of the last writer_look_again, which looks at all that wait or are parked. */
-bool writer_comes_again(struct writer *w, struct item *item);
-void writer_look_again(struct writer *w, bool in_trouble); /* in trouble not all that wait will be tried */
-bool writer_is_held(struct writer *w,
-                    struct item *item); /* is one like it, in a batch that is tried again? */
-void writer_intake(struct writer *w);   /* takes over what has arrived; refused items are answered at once */
+/* Looks at what waits or is parked for what will be tried; in trouble that is not all that waits. */
+void writer_look_again(struct writer *w, bool in_trouble);
+/* Is one like it in a batch that is tried again? */
+bool writer_is_held(struct writer *w, struct item *item);
+void writer_intake(struct writer *w); /* takes over what has arrived; refused items are answered at once */
 void writer_database_is_up(struct writer *w);
 void writer_database_is_down(struct writer *w, const struct error *e);
 /* It did not answer: before anything else is tried, what has waited for too long is rejected. */

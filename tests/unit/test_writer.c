@@ -23,9 +23,7 @@ static void stores_and_answers(void **state)
 static void what_waited_is_the_next_batch(void **state)
 {
     (void)state;
-    db_set(true, ANSWER_OK);
-    submit(1, "first", "x");
-    wait_for_calls(1);
+    hold_a_batch();
     submit(1, "b", "x");
     submit(2, "c", "x");
     submit(1, "d", "x");
@@ -40,9 +38,7 @@ static void what_waited_is_the_next_batch(void **state)
 static void the_same_id_twice_is_two_batches(void **state)
 {
     (void)state;
-    db_set(true, ANSWER_OK);
-    submit(1, "first", "x");
-    wait_for_calls(1);
+    hold_a_batch();
     submit(1, "b", "x");
     submit(1, "b", "x");
     submit(2, "b", "x"); /* after a double the rest waits too, to stay in order */
@@ -57,9 +53,7 @@ static void the_same_id_twice_is_two_batches(void **state)
 static void bad_json_costs_only_itself(void **state)
 {
     (void)state;
-    db_set(true, ANSWER_OK);
-    submit(1, "first", "x");
-    wait_for_calls(1);
+    hold_a_batch();
     struct item *bad = item_make("alice", 5, "", 0, "{\"content\":\"\\u0000\"}", 20);
     bad->arrived_ns = clock_mono_ns();
     hand_over(bad);
@@ -74,9 +68,7 @@ static void poison_is_found_by_halving(void **state)
 {
     (void)state;
     snprintf(db.poison, sizeof db.poison, "poison");
-    db_set(true, ANSWER_OK);
-    submit(1, "first", "x");
-    wait_for_calls(1);
+    hold_a_batch();
     submit(1, "b", "x");
     submit(1, "c", "x");
     submit(1, "d", "poison");
